@@ -1,0 +1,51 @@
+# Everything a fresh machine needs is made by these targets; Python >= 3.11 and make are enough to begin.
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CONFIG ?= config/sandbox.yaml
+TOOLS := iproute2 util-linux procps curl systemd prometheus
+
+.PHONY: install run test lint bench tools lock clean
+
+install: $(STAMP)
+
+$(STAMP): requirements-dev.lock setup.cfg pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python >= 3.11 was found; install one or say make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "make: $(PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing the locked packages into $(VENV) (once, about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(STAMP)
+	@exec $(BIN)/telewarden run -c $(CONFIG)
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python bench/collect.py --out bench/results/collect.json
+
+# What the tests use beyond Python; Debian's names. Elsewhere a test that lacks its tool is skipped with the reason.
+tools:
+	@missing=$$(dpkg-query -W -f '$${Package} $${Status}\n' $(TOOLS) 2>&1 | grep -v 'install ok installed' >/dev/null && echo yes || true); \
+	if [ -n "$$missing" ]; then DEBIAN_FRONTEND=noninteractive apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(TOOLS); fi
+
+# The locks are made anew only on purpose: the versions and hashes in them are what was tested.
+lock: $(STAMP)
+	$(BIN)/uv pip compile setup.cfg --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links -q -o requirements.lock
+	$(BIN)/uv pip compile setup.cfg --extra dev --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links -q -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -1,0 +1,98 @@
+"""One class per decision that a caller makes; facts as attributes."""
+
+from datetime import timedelta
+
+from actors.messages import AccountId, AccountState, ChannelId, JobId
+
+
+class ActorsError(Exception):
+    """Base of all that actors raise on purpose."""
+
+
+class FloodWaited(ActorsError):
+    """Telegram told this account to wait; ask again after ``wait``, not before, and nobody else for it."""
+
+    def __init__(self, account_id: AccountId, method: str, wait: timedelta) -> None:
+        super().__init__(f"account {account_id} must wait {wait} before {method}")
+        self.account_id = account_id
+        self.method = method
+        self.wait = wait
+
+
+class ChannelLost(ActorsError):
+    """This account can't read this channel any more; another member may."""
+
+    def __init__(self, account_id: AccountId, channel_id: ChannelId, cause: str) -> None:
+        super().__init__(f"account {account_id} can't read channel {channel_id}: {cause}")
+        self.account_id = account_id
+        self.channel_id = channel_id
+        self.cause = cause
+
+
+class AccountUnusable(ActorsError):
+    """The account is revoked, banned or frozen: park it, never restart it, never ask again with its key."""
+
+    park = True
+
+    def __init__(self, account_id: AccountId, state: AccountState, cause: str) -> None:
+        super().__init__(f"account {account_id} is {state}: {cause}")
+        self.account_id = account_id
+        self.state: AccountState = state
+        self.cause = cause
+
+
+class TryAgain(ActorsError):
+    """A passing fault of the service or the line; retry with backoff."""
+
+    def __init__(self, account_id: AccountId, method: str, cause: str) -> None:
+        super().__init__(f"account {account_id}: {method} failed for now: {cause}")
+        self.account_id = account_id
+        self.method = method
+        self.cause = cause
+
+
+class Refused(ActorsError):
+    """The service refused for a reason that asking again won't change."""
+
+    def __init__(self, account_id: AccountId, method: str, cause: str) -> None:
+        super().__init__(f"account {account_id}: {method} was refused: {cause}")
+        self.account_id = account_id
+        self.method = method
+        self.cause = cause
+
+
+class UserUnknown(ActorsError):
+    def __init__(self, account_id: AccountId) -> None:
+        super().__init__(f"there is no user {account_id}")
+        self.account_id = account_id
+
+
+class UserNotSignedIn(ActorsError):
+    def __init__(self, account_id: AccountId, state: AccountState) -> None:
+        super().__init__(f"user {account_id} isn't signed in: {state}")
+        self.account_id = account_id
+        self.state: AccountState = state
+
+
+class JobUnknown(ActorsError):
+    def __init__(self, job_id: JobId) -> None:
+        super().__init__(f"there is no job {job_id}")
+        self.job_id = job_id
+
+
+class StoreUnavailable(ActorsError):
+    """The database can't be reached or asks to try again; nothing was written."""
+
+
+class OwnershipLost(ActorsError):
+    """Another daemon owns the database now; this one must stop writing and end."""
+
+
+class SessionRejected(ActorsError):
+    """A sealed session doesn't open: wrong key, another account's, or changed."""
+
+
+class LoopbackViolated(ActorsError):
+    """In sandbox mode something asked for a connection that leaves this machine."""
+
+    park = True

@@ -1,0 +1,139 @@
+"""The catalogue of the log: every event that an operator may grep for, with its wording in each language.
+
+Names and fields are stable and never translated; ``daemon.logs`` renders the wording that ``logging.language`` asks
+for, or JSON. The lines of the contract go to the logger ``parser_service``.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+CONTRACT = "parser_service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    name: str
+    level: int = logging.INFO
+    logger: str = CONTRACT
+    ru: str
+    """A ``str.format`` template over the event's fields."""
+    en: str
+    debug_only: bool = False
+    """Shown only with the contract's DEBUG_LOGS=true (``logging.debug``), at its own level."""
+
+
+CATALOGUE: dict[str, Event] = {}
+
+
+def _event(name: str, *, ru: str, en: str, level: int = logging.INFO, logger: str = CONTRACT, debug_only: bool = False) -> Event:
+    event = Event(name=name, level=level, logger=logger, ru=ru, en=en, debug_only=debug_only)
+    CATALOGUE[name] = event
+    return event
+
+
+def emit(event: Event, *, exc_info: BaseException | None = None, **fields: Any) -> None:
+    """Log an event with its fields. Never pass phones, tokens, keys or message text."""
+    logging.getLogger(event.logger).log(
+        event.level, event.name, extra={"event": event, "fields": fields}, exc_info=exc_info
+    )
+
+
+BOT_STARTED = _event(
+    "bot_started", ru="🤖 Telegram Bot запущен в async task", en="🤖 Telegram Bot started in an async task"
+)
+SERVICE_READY = _event(
+    "service_ready", ru="✅ ParserService инициализирован", en="✅ ParserService initialised"
+)
+POSTS_ADDED = _event(
+    "posts_added",
+    ru="✅ ParserService: {channel} - добавлено {count} постов",
+    en="✅ ParserService: {channel} - added {count} posts",
+)
+PARSE_FINISHED = _event(
+    "parse_finished",
+    ru="✅ ParserService: Парсинг завершен. Всего добавлено {count} постов",
+    en="✅ ParserService: parse finished. Added {count} posts in all",
+)
+PARSE_FAILED = _event(
+    "parse_failed",
+    level=logging.WARNING,
+    ru="⚠️ ParserService: Парсинг завершен с ошибками: {error}",
+    en="⚠️ ParserService: parse finished with errors: {error}",
+)
+CLIENT_CREATED = _event(
+    "client_created",
+    debug_only=True,
+    ru="✅ Client {account_id} создан в event loop {loop_id}",
+    en="✅ Client {account_id} created in event loop {loop_id}",
+)
+PARSE_TASK_CREATED = _event(
+    "parse_task_created",
+    debug_only=True,
+    ru="📅 ParserService: Задача парсинга создана в текущем event loop",
+    en="📅 ParserService: parse task created in the current event loop",
+)
+CLIENT_REUSED = _event(
+    "client_reused",
+    debug_only=True,
+    ru="♻️ Используем существующий клиент {account_id} в loop {loop_id}",
+    en="♻️ Using the existing client {account_id} in loop {loop_id}",
+)
+ADMIN_LISTENING = _event(
+    "admin_listening",
+    logger="telewarden",
+    ru="🌐 Админка слушает на {url}",
+    en="🌐 Admin listens on {url}",
+)
+SANDBOX_STARTED = _event(
+    "sandbox_started",
+    logger="telewarden",
+    ru="🧪 Песочница: дата-центр {address}:{port}, управление {control}",
+    en="🧪 Sandbox: data centre {address}:{port}, control {control}",
+)
+DATABASE_READY = _event(
+    "database_ready", logger="telewarden", ru="🗄 PostgreSQL готов: {where}", en="🗄 PostgreSQL is ready: {where}"
+)
+SIGNED_IN = _event(
+    "signed_in",
+    logger="telewarden",
+    ru="🔑 Пользователь {account_id} в сети, каналов: {channels}",
+    en="🔑 User {account_id} is signed in, channels: {channels}",
+)
+ACCOUNT_PARKED = _event(
+    "account_parked",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="⛔ Пользователь {account_id} остановлен ({state}): {cause}",
+    en="⛔ User {account_id} is parked ({state}): {cause}",
+)
+CHANNEL_LOST = _event(
+    "channel_lost",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="⚠️ Канал {channel_id} недоступен пользователю {account_id}: {cause}",
+    en="⚠️ Channel {channel_id} can't be read by user {account_id}: {cause}",
+)
+CHANNEL_QUARANTINED = _event(
+    "channel_quarantined",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="⛔ Канал {channel_id} остановлен: {cause}",
+    en="⛔ Channel {channel_id} is quarantined: {cause}",
+)
+FLOOD_WAITED = _event(
+    "flood_waited",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="⏳ Пользователь {account_id} ждёт {seconds} с перед {method}",
+    en="⏳ User {account_id} waits {seconds} s before {method}",
+)
+STORE_UNAVAILABLE = _event(
+    "store_unavailable",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="⚠️ PostgreSQL недоступен, повтор через {seconds} с: {cause}",
+    en="⚠️ PostgreSQL can't be reached, again in {seconds} s: {cause}",
+)
+STOPPING = _event("stopping", logger="telewarden", ru="🛑 Остановка: {reason}", en="🛑 Stopping: {reason}")
+STOPPED = _event("stopped", logger="telewarden", ru="👋 Остановлен", en="👋 Stopped")

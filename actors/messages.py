@@ -1,0 +1,441 @@
+"""Every message and id type. Frozen, slotted, keyword-only: Pykka doesn't copy messages.
+
+Commands are imperative, facts past tense. A ``Request`` has a reply, whose type it names. JSON parts of a post travel
+as the bytes that PostgreSQL will keep (canonical JSON, UTF-8), so that they are immutable and encoded once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, NewType
+
+from actors.runtime.message import Request
+
+AccountId = NewType("AccountId", int)
+"""The account's Telegram user id."""
+ChannelId = NewType("ChannelId", int)
+"""Bare channel id, without the Bot API ``-100`` prefix."""
+JobId = NewType("JobId", str)
+
+AccountState = Literal[
+    "signed_out", "connecting", "active", "flooded", "frozen", "revoked", "banned", "duplicated", "parked", "disabled"
+]
+ChannelCondition = Literal["active", "private", "gone", "quarantined"]
+Road = Literal["live", "catchup", "backfill"]
+"""How a post came: pushed, fetched because it was missing, or older than the channel's start."""
+JobKind = Literal["user", "all", "schedule"]
+JobState = Literal["queued", "running", "success", "failed", "cancelled"]
+
+Span = tuple[int, int]
+"""Message ids from the first to the second, both included; the first is never greater."""
+
+
+# --- what Telegram has ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One message of a channel, decoded. ``kind`` tells posts from service messages; text may be empty."""
+
+    channel_id: ChannelId
+    message_id: int
+    kind: Literal["post", "service", "undecodable"] = "post"
+    date: datetime | None
+    """None only for an undecodable message."""
+    edited_at: datetime | None = None
+    text: str = ""
+    entities: bytes | None = None
+    """JSON array of ``{"type", "offset", "length", ...}``; offsets in UTF-16 units as Telegram counts them."""
+    media: bytes | None = None
+    """JSON object with at least ``type``."""
+    forward: bytes | None = None
+    action: bytes | None = None
+    """JSON object of a service message."""
+    reply_to_id: int | None = None
+    grouped_id: int | None = None
+    author: str | None = None
+    """The signature, where the channel signs."""
+    views: int | None = None
+    forwards: int | None = None
+    reactions: bytes | None = None
+    replies: int | None = None
+    pinned: bool = False
+    silent: bool = False
+    noforwards: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """A channel as one account sees it; ``access_hash`` is that account's own."""
+
+    account_id: AccountId
+    channel_id: ChannelId
+    access_hash: int = field(repr=False)
+    username: str | None
+    title: str
+    broadcast: bool = True
+    noforwards: bool = False
+    top_id: int | None = None
+    """Newest message id when it was read; None where the answer didn't say."""
+    pts: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Who an account is, as Telegram says."""
+
+    account_id: AccountId
+    username: str | None
+    first_name: str | None
+    last_name: str | None
+    bot: bool = False
+
+
+# --- to an account -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryFetched:
+    """One page, newest first."""
+
+    channel_id: ChannelId
+    posts: tuple[Post, ...]
+    lowest_id: int | None
+    """Lowest id that the page held, decoded or not; None for an empty page."""
+    count: int
+    """Messages on the page, decoded or not."""
+    pts: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchHistory(Request[HistoryFetched]):
+    """Ask an account for one page of a channel's history: one RPC.
+
+    Raises: ``FloodWaited``, ``ChannelLost``, ``AccountUnusable``, ``TryAgain``, ``Refused``.
+    """
+
+    channel_id: ChannelId
+    offset_id: int
+    """Messages below this id; 0 for the newest."""
+    limit: int = 100
+    """Messages per page, 1 to 100."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartFound:
+    channel_id: ChannelId
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindStart(Request[StartFound]):
+    """Ask for the first id that the start policy wants: the ``newest``-th from the top, or the first since a date.
+
+    One RPC. Answers 1 where the channel has fewer posts or none before the date. Raises as ``FetchHistory``.
+    """
+
+    channel_id: ChannelId
+    newest: int | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelHead:
+    channel_id: ChannelId
+    top_id: int
+    """0 for an empty channel."""
+    pts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelsPeeked:
+    heads: tuple[ChannelHead, ...]
+    lost: tuple[ChannelId, ...] = ()
+    """Named in the request, yet the account can't see them any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeekChannels(Request[ChannelsPeeked]):
+    """Ask for the top message and pts of up to 100 channels: one RPC where all can be seen, bisected otherwise."""
+
+    channel_ids: tuple[ChannelId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSnapshot:
+    """What may be told of an account; never a client."""
+
+    account_id: AccountId
+    username: str | None
+    first_name: str | None
+    last_name: str | None
+    state: AccountState
+    loop_id: int | None
+    """Identity of the loop on which the client was built; None before it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeAccount(Request[AccountSnapshot]):
+    """Ask an account how it is. Never waits for Telegram."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Tell an account which channels it reads: pushes of all others are dropped where they arrive."""
+
+    channel_ids: frozenset[ChannelId]
+
+
+# --- to a channel --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelPosted:
+    """A push of a new or edited post."""
+
+    post: Post
+    pts: int
+    pts_count: int
+    edited: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelDeleted:
+    channel_id: ChannelId
+    message_ids: tuple[int, ...]
+    pts: int
+    pts_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSeen:
+    """A head was read on the channel's behalf: what lies above the known top is to be fetched."""
+
+    head: ChannelHead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParseChannel:
+    """Tell a channel to make itself complete up to ``head`` and answer the job with ``ChannelParsed``."""
+
+    job_id: JobId
+    head: ChannelHead | None
+    """None: ask the reader."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """A wait is over: go on."""
+
+
+# --- to the recorder -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Tell the recorder to commit posts and the coverage that they prove, together. Answered by ``Recorded``."""
+
+    channel_id: ChannelId
+    road: Road
+    posts: tuple[Post, ...] = ()
+    covered: Span | None = None
+    deleted_ids: tuple[int, ...] = ()
+    start_id: int | None = None
+    """Set once, when the start policy was applied."""
+    top_id: int | None = None
+    """Raises the stored top; never lowers it."""
+    pts: int | None = None
+    reply_key: str = ""
+    """Key of the actor that is told ``Recorded``."""
+    ticket: int = 0
+    """Given back in ``Recorded``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    channel_id: ChannelId
+    ticket: int
+    added: int
+    edited: int
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFailed:
+    """The store didn't take it; the sender still has it to do."""
+
+    channel_id: ChannelId
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flush:
+    """The recorder's own mail: commit what has gathered."""
+
+
+# --- to the roster -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipsRead:
+    account_id: AccountId
+    memberships: tuple[Membership, ...]
+    complete: bool
+    """Whether these are all that the account has (channels missing from a complete list were left)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountUp:
+    account_id: AccountId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountDown:
+    """The account can't read any more; ``state`` says why."""
+
+    account_id: AccountId
+    state: AccountState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipLost:
+    account_id: AccountId
+    channel_id: ChannelId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderFor(Request["AccountId | None"]):
+    """Ask which account reads a channel; None where no usable account belongs to it now."""
+
+    channel_id: ChannelId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadersFor(Request["Mapping[AccountId, tuple[ChannelId, ...]]"]):
+    """Ask who reads these channels, grouped by reader; channels without a reader are left out."""
+
+    channel_ids: tuple[ChannelId, ...]
+
+
+# --- jobs ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A parse as it stands; also what HTTP answers."""
+
+    job_id: JobId
+    kind: JobKind
+    user_id: AccountId | None
+    state: JobState
+    channels_total: int = 0
+    channels_done: int = 0
+    posts_added: int = 0
+    posts_edited: int = 0
+    error: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParseUser(Request[Job]):
+    """Start a parse of a user's active channels, or answer the one that is running.
+
+    Raises: ``UserUnknown``, ``UserNotSignedIn``.
+    """
+
+    account_id: AccountId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParseAll(Request[Job]):
+    kind: JobKind = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitJob(Request[Job]):
+    """Answered when the job is done, or with the job as it stands after ``wait``. Raises: ``JobUnknown``."""
+
+    job_id: JobId
+    wait: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeJob(Request[Job]):
+    """Raises: ``JobUnknown``."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelParsed:
+    """A channel is complete up to the head that the job named, or says why not."""
+
+    job_id: JobId
+    channel_id: ChannelId
+    error: str | None = None
+
+
+# --- what the store answers ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    account_id: AccountId
+    username: str | None
+    first_name: str | None
+    last_name: str | None
+    bot: bool
+    state: AccountState
+    cause: str | None
+    has_session: bool
+    channels: int
+    """Active memberships."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateState:
+    """An account's common update state."""
+
+    pts: int
+    qts: int
+    date: int
+    """Unix seconds."""
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionKey:
+    """An auth key and where it lives. Whoever has it has the account."""
+
+    account_id: AccountId
+    dc_id: int
+    address: str
+    port: int
+    auth_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelRow:
+    channel_id: ChannelId
+    username: str | None
+    title: str
+    condition: ChannelCondition
+    reader_id: AccountId | None
+    subscriptions: int
+    """Active memberships."""
+    posts: int
+    start_id: int | None
+    top_id: int
+    pts: int | None
+    covered: tuple[Span, ...]
+    noforwards: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What was added and edited by any road since the last summary of the same kind."""
+
+    channel_id: ChannelId
+    added: int
+    edited: int

@@ -1,0 +1,130 @@
+"""What the actors need from the outside, as protocols. ``daemon`` provides them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from actors.messages import (
+    AccountId,
+    AccountRow,
+    AccountState,
+    ChannelCondition,
+    ChannelId,
+    ChannelRow,
+    Job,
+    JobId,
+    JobKind,
+    Membership,
+    Post,
+    Profile,
+    Record,
+    Recorded,
+    SessionKey,
+    Summary,
+    UpdateState,
+)
+
+# Every method raises StoreUnavailable when the database can't be reached, and every write OwnershipLost when another
+# daemon has taken over (the owner's epoch is checked in the write's own transaction).
+
+
+class Posts(Protocol):
+    async def record(self, batch: Sequence[Record]) -> tuple[Recorded, ...]:
+        """Commit a batch in one transaction: posts, versions, deletion marks, coverage, top, pts, start, counters.
+
+        Idempotent: a post that is stored already and hasn't changed counts as neither added nor edited. A copy older
+        by (pts, edit date) never undoes a newer one; a deleted post is never resurrected. Only live and catchup
+        posts count into ``added_total`` of the channel; backfill is counted apart. Answers stand in the batch's order.
+        """
+
+    async def page(self, channel_id: ChannelId, *, after_id: int, limit: int) -> tuple[Post, ...]:
+        """Posts of kind ``post`` that aren't deleted, ascending by id, ids above ``after_id``."""
+
+
+class Accounts(Protocol):
+    async def all(self) -> tuple[AccountRow, ...]: ...
+
+    async def one(self, account_id: AccountId) -> AccountRow | None: ...
+
+    async def save_profile(self, profile: Profile) -> None: ...
+
+    async def set_state(self, account_id: AccountId, state: AccountState, cause: str | None) -> None: ...
+
+    async def session(self, account_id: AccountId) -> SessionKey | None:
+        """Raises: SessionRejected when the stored blob doesn't open."""
+
+    async def save_session(self, key: SessionKey) -> None:
+        """Seal and store; replaces the account's former key. The account's row must exist (save_profile first)."""
+
+    async def wipe_session(self, account_id: AccountId) -> None: ...
+
+    async def update_state(self, account_id: AccountId) -> UpdateState | None: ...
+
+    async def save_update_state(self, account_id: AccountId, state: UpdateState) -> None: ...
+
+    async def floods(self, account_id: AccountId) -> Mapping[str, datetime]:
+        """Method -> until when the account must not call it; past ones are left out."""
+
+    async def save_flood(self, account_id: AccountId, method: str, until: datetime) -> None: ...
+
+
+class Channels(Protocol):
+    async def all(self) -> tuple[ChannelRow, ...]: ...
+
+    async def one(self, channel_id: ChannelId) -> ChannelRow | None: ...
+
+    async def by_name(self, name: str) -> ChannelRow | None:
+        """By ``name``, ``@name``, ``t.me/name``, bare id or ``-100…`` id, case folded."""
+
+    async def of_account(self, account_id: AccountId) -> tuple[ChannelId, ...]:
+        """Channels of the account's active memberships."""
+
+    async def memberships(self) -> tuple[Membership, ...]:
+        """All active memberships of all accounts (for the roster's start)."""
+
+    async def save_memberships(self, account_id: AccountId, memberships: Iterable[Membership], *, complete: bool) -> None:
+        """Upsert channels and memberships; a complete list deactivates what it doesn't name.
+
+        A username that another channel has now is taken from the one that had it (renames)."""
+
+    async def end_membership(self, account_id: AccountId, channel_id: ChannelId) -> None: ...
+
+    async def set_reader(self, channel_id: ChannelId, account_id: AccountId | None) -> None: ...
+
+    async def set_condition(self, channel_id: ChannelId, condition: ChannelCondition, cause: str | None) -> None: ...
+
+
+class Jobs(Protocol):
+    async def save(self, job: Job) -> None:
+        """Insert or replace."""
+
+    async def one(self, job_id: JobId) -> Job | None: ...
+
+    async def end_interrupted(self, now: datetime) -> int:
+        """Mark what an earlier process left queued or running as failed ("interrupted by a restart"); how many."""
+
+    async def summarize(self, kind: JobKind, account_id: AccountId | None, channel_id: ChannelId) -> Summary:
+        """Posts added and edited by any road but backfill since the last summary of (kind, user, channel); moves it.
+
+        A first summary counts all. ``all`` and ``schedule`` share one mark: each post is summed up once.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """The one way in to the database."""
+
+    posts: Posts
+    accounts: Accounts
+    channels: Channels
+    jobs: Jobs
+
+
+class Keys(Protocol):
+    """Seals sessions: AES-256-GCM, bound to the account and the key's version."""
+
+    def seal(self, account_id: AccountId, plain: bytes) -> bytes: ...
+
+    def open(self, account_id: AccountId, sealed: bytes) -> bytes:
+        """Raises: SessionRejected."""
