@@ -1,0 +1,113 @@
+"""`python -m sandbox`: the data centre as a process of its own."""
+
+import argparse
+import asyncio
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sandbox.client import Sandbox
+from sandbox.codec import DC_ID
+from sandbox.datacentre import NotLoopbackError
+from sandbox.generate import PostsFolderError, ShapeError
+from sandbox.state import StateError
+
+logger = logging.getLogger("sandbox")
+
+
+def _place(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description="A Telegram data centre on loopback, for development, tests and benchmarks. Its first line "
+        "on stdout is JSON that says where it listens; logs go to stderr. docs/sandbox.md describes the rest.",
+    )
+    option, anywhere = parser.add_argument, ("127.0.0.1", 0)
+    option("--accounts", type=int, default=3, metavar="N", help="user accounts, beside one bot (default: 3)")
+    option("--channels", type=int, default=6, metavar="N", help="generated channels (default: 6)")
+    option("--posts", type=int, metavar="N", help="posts over all generated channels (default: 50 a channel)")
+    option("--rate", type=float, default=0.0, metavar="R", help="new posts a second in generated channels (default: 0)")
+    option("--seed", type=int, default=1, metavar="S", help="the same seed makes the same world (default: 1)")
+    option("--posts-dir", type=Path, metavar="DIR", help="load every *.json of this folder as a channel")
+    option("--listen", type=_place, default=anywhere, metavar="HOST:PORT", help="for clients (default: 127.0.0.1:0)")
+    option("--control", type=_place, default=anywhere, metavar="HOST:PORT", help="for HTTP (default: 127.0.0.1:0)")
+    option("--state", type=Path, metavar="DIR", help="keep keys and all that happens over a restart (default: nothing)")
+    option("--until-eof", action="store_true", help="also end when stdin ends, with whoever started this")
+    option("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="(default: INFO)")
+    return parser
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    sandbox = Sandbox(
+        accounts=options.accounts,
+        channels=options.channels,
+        posts=options.posts,
+        seed=options.seed,
+        rate=options.rate,
+        posts_dir=options.posts_dir,
+        state=options.state,
+        host=options.listen[0],
+        port=options.listen[1],
+        control_host=options.control[0],
+        control_port=options.control[1],
+    )
+    async with sandbox as dc:
+        gc.freeze()  # the world stays: collections needn't walk a million posts each time
+        place = {"id": DC_ID, "address": dc.address, "port": dc.port, "public_key": dc.public_key}
+        print(json.dumps({"dc": place, "control": dc.control_url}), flush=True)  # noqa: T201 - the contract's first line
+        if options.until_eof:
+            _watch_stdin(loop, ended)
+        await ended.wait()
+        unknown = dc.requests()["unknown"]
+    if unknown:
+        logger.error("unknown methods were asked for: %s", ", ".join(unknown))
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    """Set `ended` at the end of stdin. A file or /dev/null can't be watched, and has ended already."""
+
+    def readable() -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            loop.remove_reader(sys.stdin)
+            ended.set()
+
+    try:
+        loop.add_reader(sys.stdin, readable)
+    except OSError:
+        ended.set()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(
+        level=options.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("telethon").setLevel(logging.WARNING)
+    try:
+        asyncio.run(_serve(options))
+    except (PostsFolderError, ShapeError, StateError, NotLoopbackError) as error:
+        print(f"sandbox: {error}", file=sys.stderr)  # noqa: T201 - one clear line for whoever started it
+        return 2
+    except OSError as error:
+        print(f"sandbox: can't listen: {error}", file=sys.stderr)  # noqa: T201 - as above
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""The sandbox inside a test's own process."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sandbox import control
+from sandbox.datacentre import CODE_LIFETIME, DataCentre, shape_row
+from sandbox.generate import Shape, ShapeError
+from sandbox.state import State
+from sandbox.world import World
+
+MAX_RATE = 10_000.0
+
+
+class Sandbox:
+    """A data centre and its control interface, open for the length of an `async with`.
+
+    Everything it opens is closed at its end: sockets, tasks, files.
+    """
+
+    def __init__(
+        self,
+        *,
+        accounts: int = 3,
+        channels: int = 6,
+        posts: int | None = None,
+        seed: int = 1,
+        rate: float = 0.0,
+        posts_dir: Path | str | None = None,
+        state: Path | str | None = None,
+        code_lifetime: float = CODE_LIFETIME,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        control_host: str = "127.0.0.1",
+        control_port: int = 0,
+    ) -> None:
+        self._shape = Shape(
+            accounts=accounts,
+            channels=channels,
+            posts=posts,
+            seed=seed,
+            posts_dir=Path(posts_dir) if posts_dir is not None else None,
+        )
+        if not 0 <= rate <= MAX_RATE:
+            raise ShapeError(f"a rate of {rate} posts a second is not from 0 to {MAX_RATE:.0f}")
+        self._rate = rate
+        self._state = Path(state) if state is not None else None
+        self._code_lifetime = code_lifetime
+        self._place, self._control_place = (host, port), (control_host, control_port)
+        self.dc: DataCentre
+        self._control: control.Control
+
+    async def __aenter__(self) -> Self:
+        """Raises PostsFolderError, StateError, NotLoopbackError, OSError."""
+        # In a thread: files are read here, and the lock of a state directory may be waited for.
+        self.dc = await asyncio.to_thread(self._build)
+        self._control = control.Control(self.dc)
+        try:
+            await self.dc.open(*self._place)
+            await self._control.open(*self._control_place)
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    def _build(self) -> DataCentre:
+        state = State.open(self._state, shape_row(self._shape)) if self._state else None
+        try:
+            return DataCentre.build(self._shape, state, rate=self._rate, code_lifetime=self._code_lifetime)
+        except BaseException:
+            if state:
+                state.close()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        await self._control.close()
+        await self.dc.close()
+
+    @property
+    def address(self) -> str:
+        return self.dc.address
+
+    @property
+    def port(self) -> int:
+        return self.dc.port
+
+    @property
+    def public_key(self) -> str:
+        """PKCS#1 PEM, for `telethon.crypto.rsa.add_key(..., old=False)`."""
+        return self.dc.server_key.public_pem()
+
+    @property
+    def world(self) -> World:
+        return self.dc.world
+
+    @property
+    def control_url(self) -> str:
+        return self._control.url
+
+    def session(self, account: int | str, key: str = "") -> str:
+        """A signed-in Telethon StringSession: a new auth key each time, or always the one named `key`.
+
+        Raises:
+            WorldError: there is no such account.
+        """
+        return self.dc.session(self.world.account(account), key)[1]
+
+    def code(self, phone: str) -> str:
+        """The sign-in code that waits for a phone number. Raises KeyError."""
+        return self.dc.codes[phone.lstrip("+")].code
+
+    async def publish(
+        self,
+        channel: int | str,
+        *,
+        text: str | None = None,
+        texts: Sequence[str] = (),
+        count: int | None = None,
+        silent: bool = False,
+    ) -> list[int]:
+        """New posts: one of `text`, one of each of `texts`, `count` generated ones (1 when nothing is given)."""
+        wanted = [*([text] if text is not None else []), *texts]
+        return self.dc.publish(
+            self.world.channel(channel), wanted, count=(not wanted) if count is None else count, silent=silent
+        )
+
+    async def edit(self, channel: int | str, post_id: int, text: str) -> None:
+        self.dc.edit(self.world.channel(channel), post_id, text)
+
+    async def delete(self, channel: int | str, ids: Sequence[int]) -> list[int]:
+        return self.dc.delete(self.world.channel(channel), ids)
+
+    def ledger(self, channel: int | str | None = None) -> dict[str, Any]:
+        """As GET /ledger."""
+        return control.ledger(self.world, channel)
+
+    def requests(self) -> dict[str, Any]:
+        """As GET /requests."""
+        return control.requests(self.dc)
+
+    def drop_connections(self) -> int:
+        return self.dc.drop_connections()

@@ -1,0 +1,181 @@
+"""From a request to its answer: names, counters, faults, rights, and the table of methods."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from telethon.tl import types
+
+from sandbox.codec import Raw
+from sandbox.keys import AuthKey
+from sandbox.world import Account
+
+if TYPE_CHECKING:
+    from sandbox.datacentre import DataCentre
+
+logger = logging.getLogger(__name__)
+
+BOOL_TRUE = Raw(b"\xb5\x75\x72\x99")
+BOOL_FALSE = Raw(b"\x37\x97\x79\xbc")
+
+
+class RefusedError(Exception):
+    """A method's refusal, as the client sees it."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"{code} {message}")
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a method knows about who asks."""
+
+    dc: "DataCentre"
+    key: AuthKey
+    maybe_account: Account | None
+
+    @property
+    def account(self) -> Account:
+        """Raises RefusedError when nobody signed in with this key."""
+        if self.maybe_account is None:
+            raise RefusedError(401, "AUTH_KEY_UNREGISTERED")
+        return self.maybe_account
+
+    @property
+    def user(self) -> Account:
+        """The account, which must not be a bot's."""
+        if self.account.is_bot:
+            raise RefusedError(400, "BOT_METHOD_INVALID")
+        return self.account
+
+
+Method = Callable[[Call, Any], Any]
+Methods = Mapping[Any, Method]
+
+
+@dataclass(slots=True, kw_only=True)
+class Rule:
+    """One fault: the first `skip` matching calls pass, the next `count` suffer, then the rule is spent."""
+
+    method: str
+    account: int | None = None
+    channel: int | None = None
+    skip: int = 0
+    count: int = 1
+    delay: float = 0.0
+    error: tuple[int, str] | None = None
+    drop: bool = False
+    hits: int = 0
+
+    def matches(self, method: str, account: int, channel: int) -> bool:
+        return (
+            self.method in (method, "*")
+            and self.account in (None, account)
+            and self.channel in (None, channel)
+            and (self.skip > 0 or self.hits < self.count)
+        )
+
+
+@dataclass(slots=True)
+class Faults:
+    rules: list[Rule] = field(default_factory=list)
+
+    def strike(self, method: str, account: int, channel: int) -> Rule | None:
+        """The rule that this call suffers from, if any; every matching rule that skips counts it."""
+        for rule in self.rules:
+            if rule.matches(method, account, channel):
+                if rule.skip:
+                    rule.skip -= 1
+                    continue
+                rule.hits += 1
+                return rule
+        return None
+
+
+@dataclass(slots=True)
+class Counts:
+    """Every request, per account and method; history also per channel. Account 0: nobody had signed in."""
+
+    by_account: Counter[tuple[int, str]] = field(default_factory=Counter)
+    history: Counter[tuple[int, int]] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+
+    def note(self, account: int, method: str, channel: int) -> None:
+        self.by_account[account, method] += 1
+        if method == "messages.getHistory":
+            self.history[channel, account] += 1
+
+    def reset(self) -> None:
+        self.by_account.clear()
+        self.history.clear()
+        self.unknown.clear()
+
+
+def method_name(request: Any) -> str:
+    """`messages.getHistory` for a GetHistoryRequest."""
+    name = type(request).__name__.removesuffix("Request")
+    space = type(request).__module__.rpartition(".")[2]
+    short = name[0].lower() + name[1:]
+    return short if space in ("functions", "types") else f"{space}.{short}"
+
+
+def channel_of(request: Any) -> int:
+    """The channel a request is about; 0 for none."""
+    peer = getattr(request, "peer", None) or getattr(request, "channel", None)
+    return int(getattr(peer, "channel_id", 0) or 0)
+
+
+class Dispatcher:
+    """Runs methods. One per data centre."""
+
+    def __init__(self, methods: Methods) -> None:
+        self._methods = methods
+        self._names: dict[type[Any], str] = {}
+        self.faults = Faults()
+        self.counts = Counts()
+
+    def admit(self, call: Call, request: Any) -> Rule | None:
+        """Count a request; the fault it must suffer, if any."""
+        name = self._names.get(type(request)) or self._names.setdefault(type(request), method_name(request))
+        account = call.maybe_account.id if call.maybe_account else 0
+        channel = channel_of(request)
+        self.counts.note(account, name, channel)
+        return self.faults.strike(name, account, channel) if self.faults.rules else None
+
+    def answer(self, call: Call, request: Any) -> bytes:
+        """The finished answer, refusals included."""
+        try:
+            method = self._methods.get(type(request))
+            if method is None:
+                return self.unknown(method_name(request), getattr(request, "CONSTRUCTOR_ID", 0))
+            return encode(method(call, request))
+        except RefusedError as fault:
+            return refusal(fault.code, fault.message)
+        except Exception:  # a defect of ours must reach the log and the client, not end the connection
+            logger.exception("%s failed", method_name(request))
+            return refusal(500, "INTERNAL")
+
+    def unknown(self, name: str, constructor: int) -> bytes:
+        """Answer a method that isn't here, loudly: a test that needs it must not pass by luck."""
+        self.counts.unknown[name] += 1
+        logger.error("unknown method %s (%#x): add it to sandbox/methods", name, constructor)
+        return refusal(400, f"INPUT_METHOD_INVALID_{constructor}_0")
+
+
+def refusal(code: int, message: str) -> bytes:
+    return bytes(types.RpcError(code, message))
+
+
+def encode(answer: Any) -> bytes:
+    """A method's answer as bytes. Booleans and vectors have no class in Telethon, so they are written by hand."""
+    if answer is True:
+        return BOOL_TRUE
+    if answer is False:
+        return BOOL_FALSE
+    if isinstance(answer, list):
+        return b"\x15\xc4\xb5\x1c" + len(answer).to_bytes(4, "little") + b"".join(bytes(item) for item in answer)
+    return bytes(answer)

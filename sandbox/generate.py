@@ -1,0 +1,228 @@
+"""A world out of nothing but a seed, and channels out of a folder of posts."""
+
+import json
+import random
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from sandbox.phrases import CHANNELS, NAMES, write_text
+from sandbox.world import Account, Channel, Post, World
+
+FIRST_ACCOUNT = 7_100_000_001
+BOT_ID = 6_800_000_001
+FIRST_CHANNEL = 1_500_000_000
+FIRST_LOADED_CHANNEL = 2_000_000_000
+NEWEST = int(datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp())
+"""Generated posts end here, not at today: the same seed must give the same world tomorrow."""
+
+
+class PostsFolderError(Exception):
+    """The folder of posts can't be used; the text says which file and why."""
+
+
+class ShapeError(ValueError):
+    """Numbers that no world can have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What decides how a world looks when it is born."""
+
+    accounts: int = 3
+    channels: int = 6
+    posts: int | None = None
+    """Over all generated channels; None for 50 a channel."""
+    seed: int = 1
+    posts_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.accounts < 1:
+            raise ShapeError("a sandbox needs at least 1 user account")
+        if self.channels < 0 or (self.posts is not None and self.posts < 0):
+            raise ShapeError("the numbers of channels and posts can't be negative")
+
+    @property
+    def total_posts(self) -> int:
+        return 50 * self.channels if self.posts is None else self.posts
+
+
+def build_world(shape: Shape) -> World:
+    """Raises PostsFolderError."""
+    accounts = [*(_account(n, shape.seed) for n in range(shape.accounts)), _bot(shape.seed)]
+    loaded = list(load_channels(shape.posts_dir)) if shape.posts_dir else []
+    generated = [_channel(n, shape) for n in range(shape.channels)]
+    users = [account.id for account in accounts if not account.is_bot]
+    for n, channel in enumerate(loaded):
+        channel.members = {users[(n + k) % len(users)] for k in range(2)}
+    for n, channel in enumerate(generated):
+        followers = 1 + (n % 2 == 0) + (n % 3 == 0)
+        channel.members = {users[(n + k) % len(users)] for k in range(followers)}
+    return World(shape.seed, accounts, loaded + generated)
+
+
+def _account(n: int, seed: int) -> Account:
+    first, last, username = NAMES[n % len(NAMES)]
+    suffix = "" if n < len(NAMES) else str(n // len(NAMES) + 1)
+    return Account(
+        id=FIRST_ACCOUNT + n * 1009 + seed % 997,
+        first_name=first,
+        last_name=last,
+        username=username + suffix,
+        phone=f"99966{20000 + n:05d}",
+    )
+
+
+def _bot(seed: int) -> Account:
+    secret = blake2b(f"{seed}".encode(), digest_size=18, key=b"bot token").hexdigest()[:35]
+    bot_id = BOT_ID + seed % 997
+    return Account(
+        id=bot_id, first_name="Warden", last_name="", username="sandbox_bot", phone="", token=f"{bot_id}:{secret}"
+    )
+
+
+def _channel(n: int, shape: Shape) -> Channel:
+    rng = random.Random(f"{shape.seed}/channel/{n}")
+    title, username = CHANNELS[n % len(CHANNELS)]
+    round_ = n // len(CHANNELS)
+    share = shape.total_posts // shape.channels + (n < shape.total_posts % shape.channels)
+    private = n % 6 == 5
+    channel = Channel(
+        id=FIRST_CHANNEL + n * 7919 + shape.seed % 7919,
+        username=None if private else username + (str(round_ + 1) if round_ else ""),
+        title=title + (f" {round_ + 1}" if round_ else ""),
+        about=f"Sandbox channel {n}, made from seed {shape.seed}.",
+    )
+    start = 1 if n % 3 != 2 else rng.randrange(1_000, 400_000)
+    channel.fill(_posts(rng, channel, start, share))
+    channel.date = channel.posts[channel.ids[0]].date if channel.ids else NEWEST
+    return channel
+
+
+def _posts(rng: random.Random, channel: Channel, start: int, count: int) -> Iterator[Post]:
+    """`count` posts whose ids rise with holes, ending shortly before NEWEST."""
+    steps = [rng.randrange(60, 7_200) for _ in range(count)]
+    date = NEWEST - sum(steps) - rng.randrange(60, 3_600)
+    post_id, album, left_in_album = start - 1, 0, 0
+    for n in range(count):
+        post_id += 1 if n == 0 or left_in_album or rng.random() > 0.08 else rng.randrange(2, 9)
+        date += 0 if left_in_album else steps[n]
+        if left_in_album:
+            left_in_album -= 1
+            yield Post(id=post_id, date=date, media="photo", grouped_id=album, views=rng.randrange(50, 9_000))
+            continue
+        post = _post(rng, post_id, date, channel, first=n == 0)
+        if post.media == "photo" and rng.random() < 0.2 and count - n > 4:
+            album, left_in_album = rng.getrandbits(62), rng.randrange(1, 4)
+            post = replace(post, grouped_id=album, reply_to=0)
+        yield post
+
+
+def _post(rng: random.Random, post_id: int, date: int, channel: Channel, *, first: bool) -> Post:
+    if first and post_id == 1:
+        return Post(id=post_id, date=date, service="create")
+    roll = rng.random()
+    if roll < 0.02:
+        return Post(id=post_id, date=date, service=rng.choice(("pin", "title")))
+    if roll < 0.08:
+        return Post(id=post_id, date=date, media="photo", views=rng.randrange(50, 9_000))
+    text, entities = write_text(rng, channel.title, post_id)
+    views = rng.randrange(50, 9_000)
+    return Post(
+        id=post_id,
+        date=date,
+        text=text,
+        entities=entities if rng.random() < 0.6 else (),
+        media=rng.choices(("", "photo", "document"), (6, 3, 1))[0],
+        reply_to=max(1, post_id - rng.randrange(1, 20)) if post_id > 1 and rng.random() < 0.07 else 0,
+        views=views,
+        forwards=rng.randrange(views // 20 + 1),
+        forwarded_from="Sandbox Newsroom" if rng.random() < 0.05 else "",
+    )
+
+
+def draft_post(rng: random.Random, channel: Channel, at: int, post_id: int) -> Post:
+    """A new generated post, as the steady rate and the control interface publish them."""
+    text, entities = write_text(rng, channel.title, post_id)
+    return Post(
+        id=post_id,
+        date=at,
+        text=text,
+        entities=entities,
+        media=rng.choices(("", "photo"), (3, 1))[0],
+        views=1,
+    )
+
+
+def folder_digest(folder: Path) -> str:
+    """Changes with the posts, not with the place they lie in. Raises PostsFolderError."""
+    digest = blake2b(digest_size=16)
+    for file in _files(folder):
+        try:
+            digest.update(blake2b(file.read_bytes()).digest())
+        except OSError as error:
+            raise PostsFolderError(f"{file}: {error}") from error
+    return digest.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise PostsFolderError(f"{folder} is no folder; --posts-dir wants one that holds *.json files")
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise PostsFolderError(f"{folder} holds no *.json file")
+    return files
+
+
+def load_channels(folder: Path) -> Iterator[Channel]:
+    """Every `*.json` of the folder as a channel. Raises PostsFolderError."""
+    seen: dict[int, Path] = {}
+    for file in _files(folder):
+        try:
+            channel = _loaded(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            fault = f"a key is missing: {error}" if isinstance(error, KeyError) else str(error)
+            raise PostsFolderError(f"{file}: {fault}") from error
+        if channel.id in seen:
+            raise PostsFolderError(f"{file} and {seen[channel.id]} are the same channel")
+        seen[channel.id] = file
+        yield channel
+
+
+def _loaded(content: dict[str, Any]) -> Channel:
+    username = content["username"]
+    if not isinstance(username, str) or not isinstance(content["posts"], list):
+        raise TypeError("username must be text and posts a list")
+    channel = Channel(
+        id=FIRST_LOADED_CHANNEL + zlib.crc32(username.lower().encode()) % 100_000_000,
+        username=username,
+        title=str(content["title"]),
+        generated=False,
+    )
+    posts, previous = [], 0
+    for row in sorted(content["posts"], key=lambda row: int(row["id"])):
+        post_id = int(row["id"])
+        if post_id <= previous:
+            raise ValueError(f"post id {post_id} is not above 0 or stands there twice")
+        posts.append(
+            Post(
+                id=post_id,
+                date=_timestamp(row["date"]),
+                text=str(row["text"]),
+                media="photo" if row["media"] else "",
+                reply_to=previous if row["is_reply"] else 0,
+            )
+        )
+        previous = post_id
+    channel.fill(posts)
+    channel.date = posts[0].date if posts else NEWEST
+    return channel
+
+
+def _timestamp(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -1,0 +1,46 @@
+"""From the peers that clients name to rows of the world, with the service's own refusals."""
+
+from typing import Any
+
+from telethon.tl import types
+
+from sandbox.dispatch import Call, RefusedError
+from sandbox.world import Account, Channel
+
+
+def channel(call: Call, peer: Any) -> Channel:
+    """The channel an InputChannel or InputPeerChannel names, if this account may read it.
+
+    Members may, and anybody may read a public one; always with the account's own access hash.
+    """
+    me = call.account.id
+    if not isinstance(peer, (types.InputChannel, types.InputPeerChannel)):
+        raise RefusedError(400, "CHANNEL_INVALID")
+    found = call.dc.world.channels.get(peer.channel_id)
+    hash_given = peer.access_hash
+    if found is None or hash_given != call.dc.world.access_hash(me, "channel", found.id):
+        raise RefusedError(400, "CHANNEL_INVALID")
+    if found.username is None and me not in found.members:
+        raise RefusedError(400, "CHANNEL_PRIVATE")
+    return found
+
+
+def user(call: Call, peer: Any) -> Account:
+    """The account an InputUser or InputPeerUser names. A bot may leave the access hash out, as with the service."""
+    me = call.account
+    if isinstance(peer, (types.InputUserSelf, types.InputPeerSelf)):
+        return me
+    if not isinstance(peer, (types.InputUser, types.InputPeerUser)):
+        raise RefusedError(400, "PEER_ID_INVALID")
+    found = call.dc.world.accounts.get(peer.user_id)
+    known = found is not None and (
+        peer.access_hash == call.dc.world.access_hash(me.id, "user", found.id) or (me.is_bot and not peer.access_hash)
+    )
+    if found is None or not (known or found.id == me.id):
+        raise RefusedError(400, "PEER_ID_INVALID")
+    return found
+
+
+def page_limit(limit: int) -> int:
+    """At most 100 a call, whatever is asked; the service's answer to 0 is a page too."""
+    return min(limit, 100) if limit > 0 else 100

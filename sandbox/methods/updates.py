@@ -1,0 +1,108 @@
+import time
+from typing import Any
+
+from telethon.tl import functions, types
+
+from sandbox import codec
+from sandbox.dispatch import Call, Methods, RefusedError
+from sandbox.methods import peers
+from sandbox.world import Channel, Event, Letter
+
+MAX_MISSED = 100
+"""A channel that moved further is answered with channelDifferenceTooLong."""
+MAX_LETTERS = 100
+
+
+def state(call: Call, pts: int | None = None) -> Any:
+    box = call.dc.world.boxes[call.account.id]
+    return types.updates.State(pts=box.pts if pts is None else pts, qts=1, date=int(time.time()), seq=1, unread_count=0)
+
+
+def get_state(call: Call, _: Any) -> Any:
+    return state(call)
+
+
+def get_difference(call: Call, request: Any) -> Any:
+    """New private messages since `pts`, and by updateChannelTooLong each channel that moved since `date`."""
+    me, world = call.account.id, call.dc.world
+    if request.pts <= 0:
+        raise RefusedError(400, "PERSISTENT_TIMESTAMP_EMPTY")
+    since = int(request.date.timestamp()) if request.date else 0
+    missed = world.boxes[me].letters[max(0, request.pts - 1) :]
+    page = missed[: max(1, min(request.pts_total_limit or MAX_LETTERS, MAX_LETTERS))]
+    # Dates are whole seconds, so the second of `date` itself is named again: better twice than never.
+    moved = [channel for channel in world.channels_of(me) if channel.moved_at >= max(since, 1)]
+    if not page and not moved:
+        return types.updates.DifferenceEmpty(date=int(time.time()), seq=1)
+    parts = {
+        "new_messages": [codec.letter(me, row) for row in page],
+        "new_encrypted_messages": [],
+        "other_updates": [types.UpdateChannelTooLong(channel.id, channel.pts) for channel in moved],
+        "chats": [codec.chat(world, me, channel) for channel in moved],
+        "users": _people(call, page),
+    }
+    if len(page) < len(missed):
+        # The date stays as asked: only a finished difference may say that the channels have been told.
+        middle = types.updates.State(pts=page[-1].pts, qts=1, date=request.date, seq=1, unread_count=0)
+        return types.updates.DifferenceSlice(**parts, intermediate_state=middle)
+    return types.updates.Difference(**parts, state=state(call))
+
+
+def _people(call: Call, letters: list[Letter]) -> list[Any]:
+    me, world = call.account.id, call.dc.world
+    return [codec.user(world, me, world.accounts[peer]) for peer in {row.peer for row in letters} | {me}]
+
+
+def get_channel_difference(call: Call, request: Any) -> Any:
+    channel = peers.channel(call, request.channel)
+    if request.pts <= 0:
+        raise RefusedError(400, "PERSISTENT_TIMESTAMP_EMPTY")
+    if request.pts > channel.pts:
+        raise RefusedError(400, "PERSISTENT_TIMESTAMP_INVALID")
+    if request.pts == channel.pts:
+        return types.updates.ChannelDifferenceEmpty(pts=channel.pts, final=True, timeout=30)
+    if request.pts < channel.first_pts or channel.pts - request.pts > MAX_MISSED:
+        return _too_long(call, channel)
+    events: list[Event] = []
+    size = 0
+    for event in channel.events_after(request.pts):
+        if events and size + event.count > max(1, min(request.limit, MAX_MISSED)):
+            break
+        events.append(event)
+        size += event.count
+    return _page(call, channel, events)
+
+
+def _page(call: Call, channel: Channel, events: list[Event]) -> Any:
+    """Messages come as they are now; one that is gone since is told by its deletion alone."""
+    pts = events[-1].pts
+    new = [event.ids[0] for event in events if event.kind == "new" and event.ids[0] in channel.posts]
+    other = [codec.channel_update(channel, event) for event in events if event.kind != "new"]
+    return types.updates.ChannelDifference(
+        pts=pts,
+        new_messages=[codec.message(channel, post_id) for post_id in new],
+        other_updates=[update for update in other if update is not None],
+        chats=[codec.chat(call.dc.world, call.account.id, channel)],
+        users=[],
+        final=True if pts == channel.pts else None,
+        timeout=30,
+    )
+
+
+def _too_long(call: Call, channel: Channel) -> Any:
+    newest = channel.page(offset_id=0, offset_date=0, add_offset=0, limit=10)
+    return types.updates.ChannelDifferenceTooLong(
+        dialog=codec.channel_dialog(channel),
+        messages=[codec.message(channel, post_id) for post_id in newest],
+        chats=[codec.chat(call.dc.world, call.account.id, channel)],
+        users=[],
+        final=True,
+        timeout=30,
+    )
+
+
+HANDLERS: Methods = {
+    functions.updates.GetStateRequest: get_state,
+    functions.updates.GetDifferenceRequest: get_difference,
+    functions.updates.GetChannelDifferenceRequest: get_channel_difference,
+}
