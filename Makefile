@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONFIG ?= config/sandbox.yaml
-TOOLS := iproute2 util-linux procps curl systemd prometheus
+TOOLS := iproute2 util-linux procps curl systemd
 
 .PHONY: install run test lint bench tools lock clean
 
@@ -37,8 +37,16 @@ bench: $(STAMP)
 
 # What the tests use beyond Python; Debian's names. Elsewhere a test that lacks its tool is skipped with the reason.
 tools:
-	@missing=$$(dpkg-query -W -f '$${Package} $${Status}\n' $(TOOLS) 2>&1 | grep -v 'install ok installed' >/dev/null && echo yes || true); \
-	if [ -n "$$missing" ]; then DEBIAN_FRONTEND=noninteractive apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(TOOLS); fi
+	@command -v apt-get >/dev/null 2>&1 && command -v dpkg-query >/dev/null 2>&1 || { \
+		echo "make tools: only Debian and its relatives are known here; install what these hold by hand: $(TOOLS)" >&2; exit 1; }; \
+	missing=; for tool in $(TOOLS); do \
+		dpkg-query -W -f '$${Status}' $$tool 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$tool"; done; \
+	test -n "$$missing" || exit 0; \
+	as_root=; if [ "$$(id -u)" != 0 ]; then \
+		if command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then as_root=sudo; \
+		else echo "make tools: only root can install what is missing; as root: apt-get install$$missing" >&2; exit 1; fi; fi; \
+	$$as_root apt-get update -q && \
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
 
 # The locks are made anew only on purpose: the versions and hashes in them are what was tested.
 lock: $(STAMP)

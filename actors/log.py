@@ -26,7 +26,9 @@ class Event:
 CATALOGUE: dict[str, Event] = {}
 
 
-def _event(name: str, *, ru: str, en: str, level: int = logging.INFO, logger: str = CONTRACT, debug_only: bool = False) -> Event:
+def _event(
+    name: str, *, ru: str, en: str, level: int = logging.INFO, logger: str = CONTRACT, debug_only: bool = False
+) -> Event:
     event = Event(name=name, level=level, logger=logger, ru=ru, en=en, debug_only=debug_only)
     CATALOGUE[name] = event
     return event
@@ -42,9 +44,7 @@ def emit(event: Event, *, exc_info: BaseException | None = None, **fields: Any) 
 BOT_STARTED = _event(
     "bot_started", ru="🤖 Telegram Bot запущен в async task", en="🤖 Telegram Bot started in an async task"
 )
-SERVICE_READY = _event(
-    "service_ready", ru="✅ ParserService инициализирован", en="✅ ParserService initialised"
-)
+SERVICE_READY = _event("service_ready", ru="✅ ParserService инициализирован", en="✅ ParserService initialised")
 POSTS_ADDED = _event(
     "posts_added",
     ru="✅ ParserService: {channel} - добавлено {count} постов",

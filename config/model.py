@@ -1,17 +1,42 @@
 """Settings: frozen, complete, and strict. Durations are timedelta, secrets hide their repr."""
 
+from collections import Counter
+from collections.abc import Callable
 from datetime import date, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from config.values import check_cron, parse_duration, parse_network, parse_start, parse_timezone, render_duration
+
+
+def _written(parse: Callable[[str], Any]) -> BeforeValidator:
+    """Let a value be written as a word; one that is built in code passes through."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+
+
+Duration = Annotated[timedelta, _written(parse_duration)]
+"""Written as ``30s``, ``1h30m``, ``1w``."""
+Network = Annotated[IPv4Network | IPv6Network, _written(parse_network)]
 
 
 class Section(BaseModel):
     """Unknown keys are faults; nothing changes after loading."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=True)
+
+    IN_WORDS: ClassVar[bool] = False
+    """Whether the section may also be written as one line of words."""
 
 
 class Datacenter(Section):
@@ -25,16 +50,23 @@ class Datacenter(Section):
 
 
 class Telegram(Section):
-    api_id: int | None = Field(default=None, ge=1)
+    api_id: int | None = Field(default=None, ge=1, le=2**31 - 1)
     api_hash: SecretStr | None = None
     datacenter: Datacenter | None = None
-    request_timeout: timedelta = timedelta(seconds=30)
+    request_timeout: Duration = Field(default=timedelta(seconds=30), gt=timedelta(0))
 
 
 class Database(Section):
     dsn: SecretStr | None = None
     """postgresql://…; null starts the embedded PostgreSQL below state_dir."""
     pool_size: int = Field(default=4, ge=2, le=50)
+
+    @field_validator("dsn")
+    @classmethod
+    def _dsn_is_postgresql(cls, dsn: SecretStr | None) -> SecretStr | None:
+        if dsn is not None and not dsn.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("expected an address that begins with postgresql://")
+        return dsn
 
 
 class Sandbox(Section):
@@ -54,6 +86,26 @@ class Start(Section):
     count: int | None = None
     since: date | None = None
 
+    IN_WORDS: ClassVar[bool] = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_words(cls, value: Any) -> Any:
+        return parse_start(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fits_its_policy(self) -> Self:
+        if (self.count is not None) != (self.policy == "last") or (self.since is not None) != (self.policy == "since"):
+            raise ValueError("expected a count with 'last', a date with 'since' and neither with 'all' and 'now'")
+        if self.count is not None and self.count < 1:
+            raise ValueError(f"expected at least 1 post, got {self.count}")
+        return self
+
+    @property
+    def words(self) -> str:
+        """As it is written: ``last 100``, ``all``, ``now``, ``since 2024-01-31``."""
+        return " ".join(str(part) for part in (self.policy, self.count, self.since) if part is not None)
+
 
 class Collection(Section):
     start: Start = Start(policy="last", count=100)
@@ -62,17 +114,48 @@ class Collection(Section):
     channels: tuple[str, ...] = ()
 
 
+SHORTEST_CYCLE = timedelta(seconds=10)
+"""A shorter one is a slip of the pen: no parse of many channels ends so soon."""
+
+
 class Schedule(Section):
     name: str = Field(default="all", pattern=r"^[A-Za-z0-9_-]{1,40}$")
-    every: timedelta | None = None
+    every: Duration | None = None
     cron: str | None = None
     timezone: str = "UTC"
+    """The clock that ``cron`` reads; ``every`` needs none."""
+
+    @field_validator("every")
+    @classmethod
+    def _no_hurry(cls, every: timedelta | None) -> timedelta | None:
+        if every is not None and every < SHORTEST_CYCLE:
+            raise ValueError(f"expected at least {render_duration(SHORTEST_CYCLE)}, got {every.total_seconds():g}s")
+        return every
+
+    @field_validator("cron")
+    @classmethod
+    def _cron_fires(cls, cron: str | None) -> str | None:
+        if cron is not None:
+            check_cron(cron)
+        return cron
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_exists(cls, timezone: str) -> str:
+        parse_timezone(timezone)
+        return timezone
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if (self.every is None) == (self.cron is None):
+            raise ValueError("expected either 'every' or 'cron'" + ("" if self.every is None else ", not both"))
+        return self
 
 
 class Admin(Section):
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8010, ge=0, le=65535)
-    trusted_peers: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+    trusted_peers: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     """Networks served without a token, as operator."""
     allowed_hosts: tuple[str, ...] = ()
     """Host header names served beside the loopback names."""
@@ -108,3 +191,11 @@ class Settings(Section):
     bot: Bot = Bot()
     keys: Keys = Keys()
     logging: Logging = Logging()
+
+    @field_validator("schedules")
+    @classmethod
+    def _names_differ(cls, schedules: tuple[Schedule, ...]) -> tuple[Schedule, ...]:
+        (name, times), *_ = Counter(schedule.name for schedule in schedules).most_common(1) or [("", 0)]
+        if times > 1:
+            raise ValueError(f"expected a name of its own for each schedule, got {name!r} {times} times")
+        return schedules

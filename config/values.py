@@ -1,0 +1,90 @@
+"""Values that are written as words: durations, start policies, networks, schedules."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DURATION = re.compile(r"(?:[0-9]{1,9}[smhdw])+")
+_LONGEST = timedelta(days=3650)
+
+
+def parse_duration(text: str) -> timedelta:
+    """``30s``, ``30m``, ``2h``, ``1d``, ``1w``, or several at once: ``1h30m``. At most ten years.
+
+    Raises:
+        ValueError: anything else. ``1M`` might mean a month or a minute and a bare number any unit: both are refused.
+    """
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        raise ValueError(f"expected a duration such as 30m, got {shown(text)} without a unit (s, m, h, d or w)")
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"expected a duration such as 30m, got {shown(text)}")
+    seconds = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhdw])", text))
+    if seconds > _LONGEST.total_seconds():
+        raise ValueError(f"expected at most {_LONGEST.days}d, got {shown(text)}")
+    return timedelta(seconds=seconds)
+
+
+def render_duration(value: timedelta) -> str:
+    """The shortest text that ``parse_duration`` reads back to the same whole seconds."""
+    left, parts = int(value.total_seconds()), ""
+    for unit, size in reversed(_UNITS.items()):
+        count, left = divmod(left, size)
+        parts += f"{count}{unit}" if count else ""
+    return parts or "0s"
+
+
+def parse_start(text: str) -> dict[str, str | int | date]:
+    """``last 100``, ``all``, ``now`` or ``since 2024-01-31``, as the fields of ``Start``."""
+    expected = f"expected 'last 100', 'all', 'now' or 'since 2024-01-31', got {shown(text)}"
+    match text.split():
+        case ["all" | "now" as policy]:
+            return {"policy": policy}
+        case ["last", count] if re.fullmatch(r"[1-9][0-9]{0,8}", count):
+            return {"policy": "last", "count": int(count)}
+        case ["since", day] if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day):
+            try:
+                return {"policy": "since", "since": date.fromisoformat(day)}
+            except ValueError:
+                raise ValueError(expected) from None
+    raise ValueError(expected)
+
+
+def parse_network(text: str) -> IPv4Network | IPv6Network:
+    """``10.0.0.0/8``, ``::1/128`` or one address."""
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        if "host bits" in str(error):
+            raise ValueError(f"expected {ip_network(text, strict=False)}, got {shown(text)}") from None
+        raise ValueError(f"expected a network such as 172.28.0.0/16, got {shown(text)}") from None
+
+
+def parse_timezone(name: str) -> ZoneInfo:
+    """A zone of the IANA database (of the system's, else of the tzdata package)."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise ValueError(f"expected a time zone such as Europe/Moscow, got {shown(name)}") from None
+
+
+def check_cron(expression: str) -> None:
+    """Raises: ValueError unless it is five fields that fire at some time."""
+    expected = f"expected five cron fields such as '*/30 * * * *', got {shown(expression)}"
+    if len(expression.split()) != 5:
+        raise ValueError(expected)
+    try:
+        next(CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC)))
+    except CronSimError as error:
+        raise ValueError(f"{expected}: {error}") from None
+    except StopIteration:
+        raise ValueError(f"{shown(expression)} never fires") from None
+
+
+def shown(value: object) -> str:
+    """A value as a fault shows it; long ones are cut."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:79] + "…"
