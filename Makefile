@@ -12,9 +12,9 @@ TOOLS := iproute2 util-linux procps curl systemd
 
 install: $(STAMP)
 
-$(STAMP): requirements-dev.lock setup.cfg pyproject.toml
+$(STAMP): requirements-dev.lock setup.cfg
 	@test -n "$(PYTHON)" || { echo "make: no Python >= 3.11 was found; install one or say make PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON) -m venv --clear $(VENV) || { echo "make: $(PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing the locked packages into $(VENV) (once, about a minute) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -16,6 +16,7 @@ AccountId = NewType("AccountId", int)
 ChannelId = NewType("ChannelId", int)
 """Bare channel id, without the Bot API ``-100`` prefix."""
 JobId = NewType("JobId", str)
+SignInId = NewType("SignInId", str)
 
 AccountState = Literal[
     "signed_out", "connecting", "active", "flooded", "frozen", "revoked", "banned", "duplicated", "parked", "disabled"
@@ -180,8 +181,13 @@ class DescribeAccount(Request[AccountSnapshot]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RosterUp:
+    """A roster has started: an account that is up tells it ``AccountUp`` (again)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Tell an account which channels it reads: pushes of all others are dropped where they arrive."""
+    """Tell an account, by the control lane, which channels it reads; pushes of others are dropped where they arrive."""
 
     channel_ids: frozenset[ChannelId]
 
@@ -219,8 +225,7 @@ class ParseChannel:
     """Tell a channel to make itself complete up to ``head`` and answer the job with ``ChannelParsed``."""
 
     job_id: JobId
-    head: ChannelHead | None
-    """None: ask the reader."""
+    head: ChannelHead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +274,11 @@ class RecordFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderUp:
+    """A recorder has started: whatever its predecessor hadn't answered is to be handed over again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flush:
     """The recorder's own mail: commit what has gathered."""
 
@@ -290,6 +300,15 @@ class AccountUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Introduce(Request[None]):
+    """Ask the roster to take in an account that is up; answered once its memberships are stored and readers elected."""
+
+    account_id: AccountId
+    memberships: tuple[Membership, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountDown:
     """The account can't read any more; ``state`` says why."""
 
@@ -304,15 +323,22 @@ class MembershipLost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderFor(Request["AccountId | None"]):
+class ReaderFor(Request[AccountId | None]):
     """Ask which account reads a channel; None where no usable account belongs to it now."""
 
     channel_id: ChannelId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadersFor(Request["Mapping[AccountId, tuple[ChannelId, ...]]"]):
-    """Ask who reads these channels, grouped by reader; channels without a reader are left out."""
+class Readers:
+    by_account: Mapping[AccountId, tuple[ChannelId, ...]]
+    awaited: tuple[ChannelId, ...]
+    """Their reader is away but not lost: it is waited for, or replaced within a minute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadersFor(Request[Readers]):
+    """Ask who reads these channels; those without a usable member are in neither part of the answer."""
 
     channel_ids: tuple[ChannelId, ...]
 
@@ -374,6 +400,66 @@ class ChannelParsed:
     job_id: JobId
     channel_id: ChannelId
     error: str | None = None
+
+
+# --- signing in ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInStep:
+    """Where a sign-in stands; also what HTTP answers. ``error`` is a sentence that can be shown, without secrets."""
+
+    sign_in_id: SignInId
+    state: Literal["code_needed", "password_needed", "done", "failed"]
+    account_id: AccountId | None = None
+    """Who has signed in; only when done."""
+    error: str | None = None
+    """Why it failed; or, while a code or password is still needed, what was wrong with the last one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartSignIn(Request[SignInStep]):
+    """Ask ``signin`` to have Telegram send a code. Takes as long as Telegram does: allow 60 s. Ends after 10 minutes."""
+
+    phone: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterCode(Request[SignInStep]):
+    """A wrong code leaves the sign-in at ``code_needed``; an unknown or expired id answers ``failed``."""
+
+    sign_in_id: SignInId
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterPassword(Request[SignInStep]):
+    """A wrong password leaves the sign-in at ``password_needed``; an unknown or expired id answers ``failed``."""
+
+    sign_in_id: SignInId
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportSession(Request[SignInStep]):
+    """Ask ``signin`` to take over a session of Telethon's; the step is ``done`` or ``failed``."""
+
+    session: str | bytes = field(repr=False)
+    """The text of a StringSession, or the content of a ``.session`` file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelSignIn(Request[SignInStep]):
+    """End a sign-in; whatever it was, it is ``failed`` then unless it was done."""
+
+    sign_in_id: SignInId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSignedIn:
+    """Tell ``accounts`` that a new session is stored: start the account, or start it anew."""
+
+    account_id: AccountId
 
 
 # --- what the store answers ----------------------------------------------------------------------------------------

@@ -83,10 +83,13 @@ class Channels(Protocol):
     async def memberships(self) -> tuple[Membership, ...]:
         """All active memberships of all accounts (for the roster's start)."""
 
-    async def save_memberships(self, account_id: AccountId, memberships: Iterable[Membership], *, complete: bool) -> None:
+    async def save_memberships(
+        self, account_id: AccountId, memberships: Iterable[Membership], *, complete: bool
+    ) -> None:
         """Upsert channels and memberships; a complete list deactivates what it doesn't name.
 
-        A username that another channel has now is taken from the one that had it (renames)."""
+        A username that another channel has now is taken from the one that had it (renames).
+        """
 
     async def end_membership(self, account_id: AccountId, channel_id: ChannelId) -> None: ...
 

@@ -1,0 +1,321 @@
+"""One user account: encloses its TelegramClient, makes its calls one at a time, and passes its pushes on.
+
+The mailbox is never blocked by Telegram: requests go into a line that one task works off, each a single RPC, and are
+answered later. So an account describes itself, and takes the roster's word, while a call is on its way.
+
+A line that fails is mended here, with backoff and for as long as it takes: an outage makes thousands fail together, and
+none of them is to be parked for it. What kills the actor is a defect, or a key that is of no more use.
+"""
+
+import logging
+from contextlib import suppress
+from typing import Any, assert_never
+
+from actors import log
+from actors.errors import (
+    AccountUnusable,
+    ActorsError,
+    FloodWaited,
+    LoopbackViolated,
+    Refused,
+    SessionRejected,
+    StoreUnavailable,
+    TryAgain,
+)
+from actors.messages import (
+    AccountDown,
+    AccountId,
+    AccountSnapshot,
+    AccountState,
+    AccountUp,
+    DescribeAccount,
+    FetchHistory,
+    FindStart,
+    Introduce,
+    Membership,
+    MembershipsRead,
+    PeekChannels,
+    Profile,
+    Reading,
+    RosterUp,
+    SessionKey,
+)
+from actors.ports import Store
+from actors.runtime.actor import TaskActor
+from actors.runtime.errors import ActorDeadError, RuntimeFault
+from actors.runtime.reply import Later
+from actors.telegram.caller import Caller, CallMetrics, NoMetrics
+from actors.telegram.client import AccountClient, SettingsIncomplete, build_client
+from actors.telegram.desk import Desk
+from actors.telegram.dialogs import read_memberships, resolve_names
+from actors.telegram.faults import KEY_UNKNOWN
+from actors.telegram.feed import Feed
+from actors.telegram.line import Ask, CatchUp, Check, Heal, Line, Look, Save, Task
+from actors.telegram.link import connected, pause, retry_after
+from actors.telegram.notes import Notes
+from actors.telegram.outlet import Outlet
+from actors.telegram.requests import fetch_self
+from actors.telegram.session import AccountSession
+from config.model import Datacenter, Settings
+
+logger = logging.getLogger(__name__)
+
+LINE = 1000
+"""Requests that may wait for their turn; each channel has one outstanding."""
+KEY_WAIT = 60.0
+"""Seconds until a key that the server says it doesn't know is tried once more."""
+DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
+"""States in which the key is wiped: it opens nothing any more, and asking with it again can only harm."""
+
+Asked = FetchHistory | FindStart | PeekChannels
+
+
+AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Save | Heal | Ask
+
+
+class Account(TaskActor):
+    """Keeps one user signed in, and reads for the channels that it is told to read for.
+
+    ``DescribeAccount`` is answered at once, whatever Telegram does. ``FetchHistory``, ``FindStart`` and
+    ``PeekChannels`` are made one by one; while the account isn't connected they fail with ``TryAgain`` at once.
+    """
+
+    def __init__(
+        self,
+        account_id: AccountId,
+        *,
+        store: Store,
+        settings: Settings,
+        datacenter: Datacenter | None = None,
+        loopback_only: bool = False,
+        metrics: CallMetrics | None = None,
+    ) -> None:
+        super().__init__()
+        self._id = account_id
+        self._store = store
+        self._settings = settings
+        self._datacenter = datacenter
+        self._loopback_only = loopback_only
+        self._metrics = metrics or NoMetrics()
+        self._client: AccountClient | None = None
+        self._caller: Caller | None = None
+        self._profile: Profile | None = None
+        self._state: AccountState = "connecting"
+        self._outlet = Outlet(account_id, self, self._metrics)
+        self._feed = Feed(account_id, settings.collection, self._outlet)
+        self._complete = False
+        """Whether the feed's memberships are all that the account has."""
+        self._notes = Notes(account_id, store.accounts, self)
+        self._line = Line()
+        self._failures = 0
+        self._key_doubted = False
+
+    async def started(self) -> None:
+        self.spawn_task(self._live(), name="client")
+
+    async def stopping(self) -> None:
+        self._notes.keep_state(self._feed.state)
+        await self._notes.save()
+
+    # --- mail ------------------------------------------------------------------------------------------------------
+
+    def on_receive(self, message: AccountMessage) -> object:
+        match message:
+            case FetchHistory() | FindStart() | PeekChannels():
+                return self._queue(message)
+            case DescribeAccount():
+                return self._describe()
+            case Reading(channel_ids=channel_ids):
+                self._feed.reading = channel_ids
+            case RosterUp():
+                self.announce(memberships=True)
+            case Save():
+                return self._notes.save()
+            case Heal():
+                if doubted := self._outlet.take_doubted():
+                    self._ask(Look(channel_ids=doubted))
+            case Ask(request=request):
+                self._ask(request)
+            case _:
+                assert_never(message)
+        return None
+
+    def on_control(self, message: Reading | RosterUp) -> None:
+        self.on_receive(message)
+
+    def _describe(self) -> AccountSnapshot:
+        profile = self._profile
+        flooded = self._state == "active" and self._caller is not None and self._caller.waiting
+        return AccountSnapshot(
+            account_id=self._id,
+            username=profile.username if profile else None,
+            first_name=profile.first_name if profile else None,
+            last_name=profile.last_name if profile else None,
+            state="flooded" if flooded else self._state,
+            loop_id=self.owner.loop_id if self._client is not None else None,
+        )
+
+    def _queue(self, request: Asked) -> Later[Any]:
+        if self._caller is None:
+            raise TryAgain(self._id, type(request).__name__, "not connected")
+        if len(self._line) >= LINE:
+            raise TryAgain(self._id, type(request).__name__, "too many requests wait")
+        later: Later[Any] = Later()
+        self._put(request, later=later)
+        return later
+
+    def _put(self, request: Any, *, later: Later[Any] | None = None, first: bool = False) -> None:
+        self._line.put(Task(request=request, since=self.owner.clock.monotonic(), later=later), first=first)
+
+    # --- one life of the client after the other --------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        while True:
+            try:
+                await self._connect_and_serve()
+            except AccountUnusable as fault:
+                await self._park(fault)
+                raise
+            except (LoopbackViolated, SettingsIncomplete) as fault:
+                await self._park(AccountUnusable(self._id, "parked", str(fault)))
+                raise
+            except (TryAgain, FloodWaited, Refused, StoreUnavailable) as fault:
+                await self._wait_after(fault)
+
+    async def _connect_and_serve(self) -> None:
+        session = AccountSession(await self._load_key(), on_channels=self._feed.take_channels)
+        self._client = client = build_client(
+            session,
+            self._settings.telegram,
+            datacenter=self._datacenter,
+            loopback_only=self._loopback_only,
+            on_update=self._take_push,
+            on_doubt=lambda: self._put(CatchUp(tell=True), first=True),
+        )
+        log.emit(log.CLIENT_CREATED, account_id=self._id, loop_id=self.owner.loop_id)
+        caller = Caller(
+            client,
+            self._id,
+            clock=self.owner.clock,
+            timeout=self._settings.telegram.request_timeout,
+            waits=await self._notes.floods(),
+            on_flood=self._notes.keep_flood,
+            metrics=self._metrics,
+        )
+        desk = Desk(self._id, host=self, caller=caller, feed=self._feed, outlet=self._outlet, owner=self.owner)
+        try:
+            async with connected(client, self._id, on_end=lambda: self._put(Check(), first=True)) as watch:
+                await self._go_up(caller, desk)
+                await desk.serve(self._line, watch)
+        finally:
+            self._client = self._caller = None
+            self._turn_away()
+
+    async def _load_key(self) -> SessionKey:
+        row = await self._store.accounts.one(self._id)
+        if row is not None and self._profile is None:
+            self._profile = Profile(
+                account_id=self._id, username=row.username, first_name=row.first_name, last_name=row.last_name
+            )
+        try:
+            key = await self._store.accounts.session(self._id)
+        except SessionRejected as fault:
+            raise AccountUnusable(self._id, "parked", "the stored session doesn't open") from fault
+        if key is None:
+            raise AccountUnusable(self._id, "signed_out", "there is no session")
+        await self._enter("connecting", None)
+        return key
+
+    async def _go_up(self, caller: Caller, desk: Desk) -> None:
+        """Verify who this is, read what the account belongs to and what happened, and tell the roster."""
+        profile = await fetch_self(caller)
+        if profile is None or profile.account_id != self._id:
+            raise AccountUnusable(self._id, "parked", "the session is another account's")
+        self._profile = profile
+        await self._store.accounts.save_profile(profile)
+        feed, collection = self._feed, self._settings.collection
+        stored = feed.memberships.values() or await self._stored_memberships()
+        read, self._complete = await read_memberships(caller, self._id, stored, collection)
+        found = await resolve_names(caller, self._id, read, self._store, collection)
+        feed.memberships = {each.channel_id: each for each in (*read, *found)}
+        await desk.catch_up(await self._store.accounts.update_state(self._id))
+        self._failures, self._key_doubted, self._caller = 0, False, caller
+        await self._introduce()
+        await self._enter("active", None)
+        self._notes.keep_state(feed.state)
+        log.emit(log.SIGNED_IN, account_id=self._id, channels=len(feed.memberships))
+
+    async def _introduce(self) -> None:
+        """Be taken in by the roster before anyone is told that this user is signed in: a parse must find channels."""
+        memberships = tuple(self._feed.memberships.values())
+        introduction = Introduce(account_id=self._id, memberships=memberships, complete=self._complete)
+        try:
+            await self.owner.find("roster").call(introduction)
+        except (RuntimeFault, ActorDeadError) as fault:  # a roster that restarts asks by itself (``RosterUp``)
+            logger.info("account %s introduces itself later: %s", self._id, fault)
+
+    async def _stored_memberships(self) -> tuple[Membership, ...]:
+        return tuple(each for each in await self._store.channels.memberships() if each.account_id == self._id)
+
+    async def _enter(self, state: AccountState, cause: str | None) -> None:
+        self._state = state
+        await self._store.accounts.set_state(self._id, state, cause)
+
+    async def _park(self, fault: AccountUnusable) -> None:
+        """Told before it is written: a store that is away delays neither the failover nor the end of the client."""
+        self._state = fault.state
+        self._outlet.tell_roster(AccountDown(account_id=self._id, state=fault.state))
+        log.emit(log.ACCOUNT_PARKED, account_id=self._id, state=fault.state, cause=fault.cause)
+        with suppress(StoreUnavailable):
+            await self._enter(fault.state, fault.cause)
+            if fault.state in DEAD_KEYS:
+                await self._store.accounts.wipe_session(self._id)
+
+    async def _wait_after(self, fault: ActorsError) -> None:
+        """Backoff 1, 2, 4 … 60 s with full jitter; a flood wait exactly; a key in doubt once, after a minute."""
+        if self._state == "active":
+            self._outlet.tell_roster(AccountDown(account_id=self._id, state="connecting"))
+        self._state = "connecting"
+        self._failures += 1
+        delay = retry_after(self._failures)
+        if isinstance(fault, FloodWaited):
+            delay = fault.wait.total_seconds()
+        elif isinstance(fault, TryAgain) and fault.cause == KEY_UNKNOWN:
+            if self._key_doubted:
+                unusable = AccountUnusable(self._id, "revoked", KEY_UNKNOWN)
+                await self._park(unusable)
+                raise unusable
+            self._key_doubted, delay = True, KEY_WAIT
+        logger.info("account %s connects again in %.1f s: %s", self._id, delay, fault, extra={"account_id": self._id})
+        await pause(self.owner.clock, delay)
+
+    def _turn_away(self) -> None:
+        for task in self._line.empty():
+            if task.later is not None and not task.later.done:
+                task.later.fail(TryAgain(self._id, type(task.request).__name__, "not connected"))
+
+    def again(self, request: CatchUp | Look, wait: float) -> None:
+        self.tell_later(wait, Ask(request=request))
+
+    def _ask(self, request: CatchUp | Look) -> None:
+        if isinstance(request, CatchUp):
+            self._outlet.gap_closes()
+        if self._caller is not None:  # connecting does all this of itself
+            self._put(request, first=True)
+
+    # --- telling and keeping ---------------------------------------------------------------------------------------
+
+    def announce(self, *, memberships: bool) -> None:
+        if self._caller is None:
+            return
+        if memberships:
+            known = tuple(self._feed.memberships.values())
+            self._outlet.tell_roster(MembershipsRead(account_id=self._id, memberships=known, complete=self._complete))
+        self._outlet.tell_roster(AccountUp(account_id=self._id))
+
+    async def keep_floods(self) -> None:
+        await self._notes.save()
+
+    def _take_push(self, raw: Any) -> None:
+        self._feed.take(raw)
+        self._notes.keep_state(self._feed.state)

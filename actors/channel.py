@@ -1,0 +1,367 @@
+"""One channel: what it has, what it misses, and the way to make it whole.
+
+The channel owns its pts and its coverage. What it fetches is [start, top] - covered, newest first, one page
+outstanding; its handlers never wait, so that a push is recorded while a page is on its way.
+"""
+
+import logging
+import random
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import Any, assert_never
+
+from actors import log
+from actors.coverage import Coverage, PageWanted, add, contains, missing, next_page, normalise, proven
+from actors.errors import ChannelLost, FloodWaited, Refused
+from actors.messages import (
+    AccountId,
+    ChannelDeleted,
+    ChannelHead,
+    ChannelId,
+    ChannelParsed,
+    ChannelPosted,
+    ChannelRow,
+    ChannelSeen,
+    FetchHistory,
+    FindStart,
+    HistoryFetched,
+    JobId,
+    MembershipLost,
+    ParseChannel,
+    Post,
+    ReaderFor,
+    Record,
+    Recorded,
+    RecorderUp,
+    RecordFailed,
+    Resume,
+    Road,
+    Span,
+    StartFound,
+)
+from actors.neighbours import ASK_FAULTS, post
+from actors.ports import Channels
+from actors.runtime.actor import TaskActor
+from actors.runtime.clock import Timer
+from actors.runtime.errors import ActorDeadError, ActorMissing, MailboxFull
+from actors.telegram.updates import Contiguous, Old, judge_pts
+from config.model import Start
+
+logger = logging.getLogger(__name__)
+
+UNRECORDED_PAGES = 4
+"""Pages fetched ahead of the recorder: enough to keep the wire busy during a commit, few enough to bound memory."""
+JOB_PATIENCE = 6
+"""Failed attempts in a row after which a job is told; the channel itself goes on trying."""
+RETRY_MOST = 60.0
+"""Longest wait between attempts, in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryArrived:
+    """The page that the channel asked for."""
+
+    page: PageWanted
+    history: HistoryFetched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskFailed:
+    """What the channel asked for didn't come."""
+
+    error: Exception
+
+
+ChannelMessage = (
+    ParseChannel
+    | ChannelSeen
+    | ChannelPosted
+    | ChannelDeleted
+    | HistoryArrived
+    | StartFound
+    | AskFailed
+    | Recorded
+    | RecordFailed
+    | RecorderUp
+    | Resume
+)
+
+
+def key_of(channel_id: ChannelId) -> str:
+    return f"channel/{channel_id}"
+
+
+def retry_after(failures: int, rng: random.Random) -> float:
+    """Backoff 1, 2, 4 … 60 s with full jitter, yet never under a tenth: ``failures`` counts from 1."""
+    most = min(RETRY_MOST, 2.0 ** (failures - 1))
+    return max(0.1, rng.uniform(0, most))
+
+
+class Channel(TaskActor):
+    """Keeps one channel complete; answers ``ParseChannel`` with ``ChannelParsed`` once the job's head is covered."""
+
+    def __init__(self, *, channel_id: ChannelId, channels: Channels, start: Start, rng: random.Random) -> None:
+        super().__init__()
+        self._channel_id = channel_id
+        self._channels = channels
+        self._policy = start
+        self._rng = rng
+        self._start: int | None = None
+        self._top = 0
+        self._pts: int | None = None
+        self._headed = False
+        """Whether a head was read: before it, the start policy can't be applied."""
+        self._covered: Coverage = ()
+        self._in_flight: dict[int, Record] = {}
+        """What the recorder has and hasn't answered yet, by ticket; given again when the recorder restarts."""
+        self._ticket = 0
+        self._asking = False
+        self._failures = 0
+        self._wait: Timer | None = None
+        self._loaded = False
+        self._jobs: dict[JobId, int] = {}
+        """Job -> the top that it wants covered."""
+
+    async def started(self) -> None:
+        row = await self._channels.one(self._channel_id)
+        if row is not None:
+            self._take_row(row)
+        self._loaded = True
+
+    def _take_row(self, row: ChannelRow) -> None:
+        self._start, self._top, self._pts, self._covered = row.start_id, row.top_id, row.pts, row.covered
+        self._headed = row.start_id is not None
+
+    def on_receive(self, message: ChannelMessage) -> None:
+        match message:
+            case ChannelPosted():
+                self._take_push(message)
+            case ChannelDeleted():
+                self._take_deletion(message)
+            case ChannelSeen(head=head):
+                self._raise_head(head)
+            case ParseChannel():
+                self._take_job(message)
+            case HistoryArrived():
+                self._take_page(message.page, message.history)
+            case StartFound(message_id=message_id):
+                self._asking = False
+                self._set_start(message_id)
+            case AskFailed(error=error):
+                self._asking = False
+                self._take_failure(error)
+            case Recorded() | RecordFailed():
+                self._settle(message)
+            case RecorderUp():
+                for record in tuple(self._in_flight.values()):
+                    self._hand_over(record)
+            case Resume():
+                self._wait = None
+            case _:
+                assert_never(message)
+        self._go_on()
+
+    def on_control(self, message: ChannelMessage) -> None:
+        """The recorder's answers, heads and jobs overtake mail: none of them may be refused for want of room.
+
+        They may even overtake the start; then they wait as mail.
+        """
+        if self._loaded:
+            self.on_receive(message)
+        else:
+            self.tell_self(message)
+
+    # --- what comes in ---------------------------------------------------------------------------------------------
+
+    def _take_push(self, push: ChannelPosted) -> None:
+        post_id = push.post.message_id
+        verdict = judge_pts(self._pts, push.pts, push.pts_count)
+        span: Span | None = None
+        if not push.edited:
+            if isinstance(verdict, Old) and contains(self._covered, post_id):
+                return
+            # Each post has its own pts, so a contiguous one above the top proves the ids between to be empty.
+            low = min(self._top + 1, post_id) if isinstance(verdict, Contiguous) else post_id
+            span = (low, post_id)
+        if self._start is None and self._policy.policy == "now" and not push.edited:
+            self._start = post_id
+        if not push.edited:
+            self._top = max(self._top, post_id)
+        self._advance_pts(push.pts)
+        self._record(posts=(push.post,), covered=span, pts=push.pts, top_id=None if push.edited else post_id)
+
+    def _take_deletion(self, push: ChannelDeleted) -> None:
+        self._advance_pts(push.pts)
+        self._record(deleted_ids=push.message_ids, pts=push.pts)
+
+    def _advance_pts(self, pts: int) -> None:
+        self._pts = pts if self._pts is None else max(self._pts, pts)
+
+    def _raise_head(self, head: ChannelHead) -> None:
+        self._headed = True
+        self._top = max(self._top, head.top_id)
+        self._advance_pts(head.pts)
+
+    def _take_job(self, job: ParseChannel) -> None:
+        self._raise_head(job.head)
+        self._jobs[job.job_id] = self._top
+        # The job's word is fresher than an old backoff; a flood wait is the account's to keep: it refuses early calls.
+        self._failures = 0
+        if self._wait is not None:
+            self._wait.cancel()
+            self._wait = None
+
+    def _take_page(self, page: PageWanted, history: HistoryFetched) -> None:
+        self._asking = False
+        self._failures = 0
+        low, high = proven(page, history.lowest_id)
+        posts = tuple(post for post in history.posts if low <= post.message_id <= high)
+        self._record(road="catchup", posts=posts, covered=(low, high), top_id=self._top)
+
+    def _set_start(self, message_id: int) -> None:
+        self._start = message_id
+        self._record(road="catchup", top_id=self._top, pts=self._pts)
+
+    # --- what goes out ---------------------------------------------------------------------------------------------
+
+    def _record(
+        self,
+        *,
+        road: Road = "live",
+        posts: tuple[Post, ...] = (),
+        covered: Span | None = None,
+        deleted_ids: tuple[int, ...] = (),
+        top_id: int | None = None,
+        pts: int | None = None,
+    ) -> None:
+        self._ticket += 1
+        record = Record(
+            channel_id=self._channel_id,
+            road=road,
+            posts=posts,
+            covered=covered,
+            deleted_ids=deleted_ids,
+            start_id=self._start,
+            top_id=top_id,
+            pts=pts,
+            reply_key=self.key,
+            ticket=self._ticket,
+        )
+        self._in_flight[self._ticket] = record
+        self._hand_over(record)
+
+    def _hand_over(self, record: Record) -> None:
+        """Give to the recorder. One that restarts asks again itself; one without room leaves the span missing."""
+        ref = self.owner.get("recorder")
+        if ref is None:
+            return
+        try:
+            ref.tell(record)
+        except ActorDeadError:
+            return
+        except MailboxFull:
+            self._settle(RecordFailed(channel_id=self._channel_id, ticket=record.ticket))
+
+    def _settle(self, answer: Recorded | RecordFailed) -> None:
+        record = self._in_flight.pop(answer.ticket, None)
+        if isinstance(answer, RecordFailed):
+            self._pause(retry_after(5, self._rng))
+        elif record is not None and record.covered is not None:
+            self._covered = add(self._covered, record.covered)
+        self._end_jobs()
+
+    def _end_jobs(self) -> None:
+        if self._start is None:
+            return
+        for job_id, top in tuple(self._jobs.items()):
+            if not missing(self._covered, self._start, top):
+                self._answer(job_id, None)
+
+    def _answer(self, job_id: JobId, error: str | None) -> None:
+        self._jobs.pop(job_id, None)
+        post(self.owner, "scheduler", ChannelParsed(job_id=job_id, channel_id=self._channel_id, error=error))
+
+    def _go_on(self) -> None:
+        """Ask for whatever is missing, unless something is outstanding or a wait runs."""
+        if self._asking or self._wait is not None or not self._headed:
+            return
+        if self._start is None:
+            self._find_start()
+            return
+        self._end_jobs()
+        if len(self._in_flight) >= UNRECORDED_PAGES:
+            return
+        page = next_page(self._claimed(), self._start, self._top)
+        if page is not None:
+            self._ask(self._fetch(page))
+
+    def _claimed(self) -> Coverage:
+        """Covered, or on its way to be."""
+        spans = [record.covered for record in self._in_flight.values() if record.covered is not None]
+        return normalise((*self._covered, *spans)) if spans else self._covered
+
+    def _find_start(self) -> None:
+        match self._policy.policy:
+            case "all":
+                self._set_start(1)
+                self._go_on()
+            case "now":
+                self._set_start(self._top + 1)
+                self._go_on()
+            case "last":
+                self._ask(self._find(FindStart(channel_id=self._channel_id, newest=self._policy.count)))
+            case "since":
+                since = datetime.combine(self._policy.since or datetime.now(UTC).date(), time.min, UTC)
+                self._ask(self._find(FindStart(channel_id=self._channel_id, since=since)))
+
+    # --- asking: tasks of their own, so that the mailbox goes on ------------------------------------------------------
+
+    def _ask(self, asking: Coroutine[Any, Any, HistoryArrived | StartFound]) -> None:
+        self._asking = True
+        self.spawn_task(self._tell_outcome(asking), name=f"{self.key} asks")
+
+    async def _tell_outcome(self, asking: Coroutine[Any, Any, HistoryArrived | StartFound]) -> None:
+        try:
+            outcome: HistoryArrived | StartFound | AskFailed = await asking
+        except ASK_FAULTS as error:
+            outcome = AskFailed(error=error)
+        await self.ref.send(outcome)
+
+    async def _reader(self) -> AccountId:
+        reader = await self.owner.find("roster").call(ReaderFor(channel_id=self._channel_id))
+        if reader is None:
+            raise ActorMissing(f"a reader for {self.key}")
+        return reader
+
+    async def _fetch(self, page: PageWanted) -> HistoryArrived:
+        account = self.owner.find(f"account/{await self._reader()}")
+        request = FetchHistory(channel_id=self._channel_id, offset_id=page.offset_id, limit=page.limit)
+        return HistoryArrived(page=page, history=await account.call(request, timeout=60.0))
+
+    async def _find(self, request: FindStart) -> StartFound:
+        account = self.owner.find(f"account/{await self._reader()}")
+        return await account.call(request, timeout=60.0)
+
+    def _take_failure(self, error: Exception) -> None:
+        if isinstance(error, FloodWaited):
+            # The channel waits with its reader: going round a wait by another account invites a freeze of all.
+            self._pause(error.wait.total_seconds())
+            return
+        self._failures += 1
+        if isinstance(error, ChannelLost):
+            self._report_loss(error)
+        if isinstance(error, Refused) or self._failures >= JOB_PATIENCE:
+            for job_id in tuple(self._jobs):
+                self._answer(job_id, str(error))
+        logger.debug("%s: attempt %s failed: %s", self.key, self._failures, error)
+        self._pause(retry_after(self._failures, self._rng))
+
+    def _report_loss(self, error: ChannelLost) -> None:
+        log.emit(log.CHANNEL_LOST, channel_id=self._channel_id, account_id=error.account_id, cause=error.cause)
+        post(self.owner, "roster", MembershipLost(account_id=error.account_id, channel_id=self._channel_id))
+
+    def _pause(self, seconds: float) -> None:
+        if self._wait is not None:
+            self._wait.cancel()
+        self._wait = self.tell_later(max(0.1, seconds), Resume())

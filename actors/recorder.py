@@ -1,0 +1,127 @@
+"""The one writer of posts: gathers records while a commit runs, then commits them together with their coverage."""
+
+import logging
+from datetime import timedelta
+from typing import assert_never
+
+from actors import log
+from actors.errors import StoreUnavailable
+from actors.messages import Flush, Record, Recorded, RecorderUp, RecordFailed
+from actors.metrics import Metrics
+from actors.neighbours import post
+from actors.ports import Posts
+from actors.runtime.actor import TaskActor
+
+logger = logging.getLogger(__name__)
+
+KEY = "recorder"
+COMMIT_POSTS = 1000
+"""Most posts in one transaction: larger ones gain nothing and hold their locks over a second (measured)."""
+PENDING_POSTS = 20_000
+"""Most posts kept while the database is away (about 40 MB); beyond, records are given back to their channels."""
+RETRY = (timedelta(milliseconds=250), timedelta(seconds=5))
+"""First and longest wait between attempts while the database is away."""
+
+RecorderMessage = Record | Flush
+
+
+class Recorder(TaskActor):
+    """Commits what channels ask for and tells them ``Recorded``, or ``RecordFailed`` when there is no room to wait.
+
+    A commit that fails because the database is away is kept and tried again. Records of one channel are committed in
+    the order in which they came.
+    """
+
+    mailbox_size = 4096
+
+    def __init__(self, *, posts: Posts, metrics: Metrics) -> None:
+        super().__init__()
+        self._posts = posts
+        self._metrics = metrics
+        self._pending: list[Record] = []
+        self._pending_posts = 0
+        self._flushing = False
+        self._failures = 0
+
+    async def started(self) -> None:
+        for key in self.owner.keys("channel/"):
+            self._answer(key, RecorderUp())
+
+    def on_receive(self, message: RecorderMessage) -> object:
+        match message:
+            case Record():
+                self._gather(message)
+                return None
+            case Flush():
+                return self._flush()
+            case _:
+                assert_never(message)
+
+    async def stopping(self) -> None:
+        """Commit what is left; what the database doesn't take now is uncovered and fetched again after the start."""
+        try:
+            while self._pending:
+                await self._commit(self._take())
+        except StoreUnavailable as error:
+            logger.warning("%s records not committed at stop: %s", len(self._pending), error)
+
+    def _gather(self, record: Record) -> None:
+        if self._pending_posts + len(record.posts) > PENDING_POSTS:
+            self._answer(record.reply_key, RecordFailed(channel_id=record.channel_id, ticket=record.ticket))
+            return
+        self._pending.append(record)
+        self._pending_posts += len(record.posts)
+        if not self._flushing:
+            self._flushing = True
+            self.tell_self(Flush())
+
+    def _take(self) -> list[Record]:
+        """The oldest records, up to a commit's size, at least one."""
+        taken: list[Record] = []
+        posts = 0
+        for record in self._pending:
+            if taken and posts + len(record.posts) > COMMIT_POSTS:
+                break
+            taken.append(record)
+            posts += len(record.posts)
+        return taken
+
+    async def _flush(self) -> None:
+        try:
+            await self._commit(self._take())
+        except StoreUnavailable as error:
+            self._retry(error)
+            return
+        self._failures = 0
+        self._flushing = bool(self._pending)
+        if self._flushing:
+            self.tell_self(Flush())
+
+    def _retry(self, error: StoreUnavailable) -> None:
+        first, most = RETRY
+        wait = min(first * 2**self._failures, most)
+        if self._failures in {0, 5} or self._failures % 60 == 0:
+            log.emit(log.STORE_UNAVAILABLE, seconds=wait.total_seconds(), cause=str(error))
+        self._failures += 1
+        self.tell_later(wait.total_seconds(), Flush())
+
+    async def _commit(self, batch: list[Record]) -> None:
+        started = self.owner.clock.monotonic()
+        answers = await self._posts.record(batch)
+        self._metrics.record_seconds.observe(self.owner.clock.monotonic() - started)
+        del self._pending[: len(batch)]
+        posts = sum(len(record.posts) for record in batch)
+        self._pending_posts -= posts
+        self._metrics.record_posts.observe(posts)
+        for record, answer in zip(batch, answers, strict=True):
+            self._metrics.posts_parsed.inc(answer.added)
+            self._metrics.posts_edited.inc(answer.edited)
+            self._metrics.posts_deleted.inc(answer.deleted)
+            self._answer(record.reply_key, answer)
+
+    def _answer(self, key: str, answer: Recorded | RecorderUp | RecordFailed) -> None:
+        """By the control lane, which is never full: a lost answer would leave its span claimed for ever.
+
+        A channel that is gone needs none: its successor reads its state from the store.
+        """
+        post(self.owner, key, answer)

@@ -1,0 +1,89 @@
+"""What the outside may see of an actor."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from actors.runtime.life import Life
+
+ActorState = Literal["starting", "idle", "busy", "paused", "stopping", "waiting", "parked"]
+"""``waiting``: for its restart; ``parked``: set aside by its supervisor. Neither is a living actor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorSnapshot:
+    """One actor at one moment."""
+
+    key: str
+    class_name: str
+    state: ActorState
+    mailbox_depth: int
+    age_s: float
+    """Seconds since this life began."""
+    restarts: int
+    last_failure: str | None
+    """Type and text of the last failure, over all lives of the key."""
+    job: str | None
+    """What it is busy with: the message's class, or the hook's name."""
+    job_age_s: float | None
+
+
+@dataclass(slots=True, kw_only=True)
+class LifeRecord:
+    """What a supervisor remembers of a key across its lives, as far as the outside may see it."""
+
+    class_name: str = "?"
+    restarts: int = 0
+    last_failure: str | None = None
+    absent: Literal["waiting", "parked"] | None = None
+    """Set while no actor lives under the key."""
+    since: float = field(default=0.0)
+    """When it became absent, in the clock's monotonic seconds."""
+
+
+def describe(error: BaseException | None) -> str | None:
+    return None if error is None else f"{type(error).__name__}: {error}"[:500]
+
+
+def snapshot_of(life: "Life") -> ActorSnapshot:
+    now = life.owner.clock.monotonic()
+    record = life.owner.records.get(life.key)
+    job = life.job
+    return ActorSnapshot(
+        key=life.key,
+        class_name=life.ref.actor_class.__name__,
+        state=_state(life),
+        mailbox_depth=len(life.box),
+        age_s=now - life.born,
+        restarts=record.restarts if record else 0,
+        last_failure=record.last_failure if record else describe(life.failure),
+        job=job.name.removeprefix(f"{life.key}: ") if job else None,
+        job_age_s=now - job.since if job else None,
+    )
+
+
+def _state(life: "Life") -> ActorState:
+    if life.ending or life.box.closed:
+        return "stopping"
+    if not life.box.started:
+        return "starting"
+    if life.job is not None:
+        return "busy"
+    return "paused" if life.box.paused else "idle"
+
+
+def absent_snapshot(key: str, record: LifeRecord, now: float) -> ActorSnapshot | None:
+    """What stands for an actor that isn't there: it waits for a restart, or is parked."""
+    if record.absent is None:
+        return None
+    return ActorSnapshot(
+        key=key,
+        class_name=record.class_name,
+        state=record.absent,
+        mailbox_depth=0,
+        age_s=now - record.since,
+        restarts=record.restarts,
+        last_failure=record.last_failure,
+        job=None,
+        job_age_s=None,
+    )

@@ -1,0 +1,397 @@
+"""Schedules and parses: schedule times become parse jobs, a job becomes one message per channel, answers become a sum.
+
+One run at a time: a user's parse, and the parse of all, each have one job that runs; whoever asks again gets that job.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from actors import log
+from actors.channel import key_of
+from actors.errors import FloodWaited, JobUnknown, UserNotSignedIn, UserUnknown
+from actors.messages import (
+    AccountId,
+    AwaitJob,
+    ChannelId,
+    ChannelParsed,
+    ChannelsPeeked,
+    DescribeJob,
+    Job,
+    JobId,
+    JobKind,
+    ParseAll,
+    ParseChannel,
+    ParseUser,
+    PeekChannels,
+    ReadersFor,
+)
+from actors.metrics import Metrics
+from actors.neighbours import ASK_FAULTS, or_again, post
+from actors.ports import Store
+from actors.runtime.actor import TaskActor
+from actors.runtime.clock import Timer
+from actors.runtime.reply import Later
+from config.model import Schedule
+from config.schedule import next_firing
+
+logger = logging.getLogger(__name__)
+
+KEY = "scheduler"
+PEEK = 100
+"""Channels per messages.getPeerDialogs."""
+PEEK_ATTEMPTS = 5
+"""Attempts to read heads before the channels of that call count as failed."""
+PEEK_AGAIN = 2.0
+"""Seconds between those attempts."""
+READER_ATTEMPTS = 20
+READER_AGAIN = 1.0
+"""Attempts, and seconds between them, to find the readers that are on their way back; then a job goes on without."""
+ERRORS_TOLD = 3
+"""Causes that a job's error names; the rest is counted."""
+JOBS_KEPT = 1000
+"""Finished jobs kept in memory; older ones are read from the store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fire:
+    """A schedule's time has come."""
+
+    schedule: Schedule
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRun:
+    """Begin a job that was accepted: read its channels' heads and tell them."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishRun:
+    """Every channel of the job has answered: sum up."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindReaders:
+    """Ask the roster who reads a job's channels."""
+
+    job_id: JobId
+    channel_ids: tuple[ChannelId, ...]
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeekBatch:
+    """Read the heads of up to 100 channels with their reader, for a job."""
+
+    job_id: JobId
+    account_id: AccountId
+    channel_ids: tuple[ChannelId, ...]
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadsRead:
+    batch: PeekBatch
+    peeked: ChannelsPeeked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadsFailed:
+    batch: PeekBatch
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitOver:
+    """An ``AwaitJob`` has waited long enough."""
+
+    job_id: JobId
+    later: Later[Job]
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """A job that runs, as the scheduler keeps it."""
+
+    job: Job
+    waiting: set[ChannelId] = field(default_factory=set)
+    names: dict[ChannelId, str] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    askers: list[tuple[Later[Job], Timer]] = field(default_factory=list)
+
+
+SchedulerMessage = (
+    ParseUser
+    | ParseAll
+    | AwaitJob
+    | DescribeJob
+    | ChannelParsed
+    | Fire
+    | StartRun
+    | FindReaders
+    | FinishRun
+    | PeekBatch
+    | HeadsRead
+    | HeadsFailed
+    | WaitOver
+)
+
+
+class Scheduler(TaskActor):
+    """Runs schedules and jobs; every job is in the store from its acceptance on."""
+
+    mailbox_size = 16_384
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        schedules: tuple[Schedule, ...],
+        metrics: Metrics,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        super().__init__()
+        self._store = store
+        self._schedules = schedules
+        self._metrics = metrics
+        self._new_id = new_id
+        self._runs: dict[JobId, Run] = {}
+        self._running: dict[tuple[JobKind, AccountId | None], JobId] = {}
+        self._finished: dict[JobId, Job] = {}
+
+    async def started(self) -> None:
+        now = self.owner.clock.now()
+        interrupted = await self._store.jobs.end_interrupted(now)
+        if interrupted:
+            logger.info("%s jobs of an earlier run were interrupted", interrupted)
+        for schedule in self._schedules:
+            self._arm(schedule, now, None)
+        log.emit(log.SERVICE_READY)
+
+    def on_control(self, message: ChannelParsed) -> None:
+        """A channel's word must not be refused for want of room: a job would wait for it for ever."""
+        self.tell_self(message)
+
+    def on_receive(self, message: SchedulerMessage) -> object:
+        match message:
+            case ParseUser():
+                return self._parse_user(message)
+            case ParseAll(kind=kind):
+                return self._parse_all(kind)
+            case AwaitJob():
+                return self._await_job(message)
+            case DescribeJob(job_id=job_id):
+                return self._describe(job_id)
+            case ChannelParsed():
+                return or_again(self, self._take_parsed(message), message)
+            case Fire():
+                return or_again(self, self._fire(message), message)
+            case StartRun(job_id=job_id):
+                return or_again(self, self._start_run(job_id), message)
+            case FindReaders():
+                return or_again(self, self._find_readers(message), message)
+            case FinishRun(job_id=job_id):
+                return or_again(self, self._finish(job_id), message)
+            case PeekBatch():
+                self.spawn_task(self._peek(message), name=f"heads for job {message.job_id}")
+            case HeadsRead():
+                self._spread(message)
+            case HeadsFailed():
+                self._take_failed_heads(message)
+            case WaitOver():
+                self._end_wait(message)
+            case _:
+                assert_never(message)
+        return None
+
+    # --- schedules -------------------------------------------------------------------------------------------------
+
+    def _arm(self, schedule: Schedule, after: datetime, last: datetime | None) -> None:
+        due = next_firing(schedule, after, last)
+        self.tell_later(max(0.0, (due - self.owner.clock.now()).total_seconds()), Fire(schedule=schedule, due=due))
+
+    async def _fire(self, fire: Fire) -> None:
+        await self._parse_all("schedule")
+        self._arm(fire.schedule, max(self.owner.clock.now(), fire.due), fire.due)
+
+    # --- accepting -------------------------------------------------------------------------------------------------
+
+    async def _parse_user(self, request: ParseUser) -> Job:
+        row = await self._store.accounts.one(request.account_id)
+        if row is None or row.bot:
+            raise UserUnknown(request.account_id)
+        if row.state not in {"active", "flooded"}:
+            raise UserNotSignedIn(request.account_id, row.state)
+        return await self._accept("user", request.account_id)
+
+    async def _parse_all(self, kind: JobKind) -> Job:
+        for same in ("all", "schedule"):
+            running = self._running.get((same, None))
+            if running is not None:
+                return self._runs[running].job
+        return await self._accept(kind, None)
+
+    async def _accept(self, kind: JobKind, account_id: AccountId | None) -> Job:
+        running = self._running.get((kind, account_id))
+        if running is not None:
+            return self._runs[running].job
+        job = Job(job_id=JobId(self._new_id()), kind=kind, user_id=account_id, state="queued")
+        await self._store.jobs.save(job)
+        self._runs[job.job_id] = Run(job=job)
+        self._running[kind, account_id] = job.job_id
+        log.emit(log.PARSE_TASK_CREATED, job_id=job.job_id)
+        self.tell_self(StartRun(job_id=job.job_id))
+        return job
+
+    # --- running ---------------------------------------------------------------------------------------------------
+
+    async def _start_run(self, job_id: JobId) -> None:
+        run = self._runs[job_id]
+        wanted = None
+        if run.job.user_id is not None:
+            wanted = set(await self._store.channels.of_account(run.job.user_id))
+        rows = [row for row in await self._store.channels.all() if row.subscriptions and row.condition == "active"]
+        run.names = {
+            row.channel_id: f"@{row.username}" if row.username else row.title
+            for row in rows
+            if wanted is None or row.channel_id in wanted
+        }
+        run.waiting = set(run.names)
+        run.job = replace(run.job, state="running", channels_total=len(run.waiting), started_at=self.owner.clock.now())
+        await self._store.jobs.save(run.job)
+        self.tell_self(FindReaders(job_id=job_id, channel_ids=tuple(run.waiting)))
+        if not run.waiting:
+            self.tell_self(FinishRun(job_id=job_id))
+
+    async def _find_readers(self, find: FindReaders) -> None:
+        """Let each reader read the heads of its channels; a reader that is on its way back is given some time."""
+        readers = await self.owner.find("roster").call(ReadersFor(channel_ids=find.channel_ids))
+        for account_id, channel_ids in readers.by_account.items():
+            for at in range(0, len(channel_ids), PEEK):
+                self.tell_self(
+                    PeekBatch(job_id=find.job_id, account_id=account_id, channel_ids=channel_ids[at : at + PEEK])
+                )
+        lost = set(find.channel_ids).difference(readers.awaited, *readers.by_account.values())
+        if readers.awaited and find.attempt < READER_ATTEMPTS:
+            self.tell_later(READER_AGAIN, replace(find, channel_ids=readers.awaited, attempt=find.attempt + 1))
+        else:
+            lost.update(readers.awaited)
+        for channel_id in lost:
+            self._fail_channel(find.job_id, channel_id, "no signed-in account can read it now")
+
+    async def _peek(self, batch: PeekBatch) -> None:
+        outcome: HeadsRead | HeadsFailed
+        try:
+            account = self.owner.find(f"account/{batch.account_id}")
+            peeked = await account.call(PeekChannels(channel_ids=batch.channel_ids), timeout=60.0)
+            outcome = HeadsRead(batch=batch, peeked=peeked)
+        except ASK_FAULTS as error:
+            outcome = HeadsFailed(batch=batch, error=error)
+        await self.ref.send(outcome)
+
+    def _spread(self, heads: HeadsRead) -> None:
+        job_id = heads.batch.job_id
+        told = set()
+        for head in heads.peeked.heads:
+            if post(self.owner, key_of(head.channel_id), ParseChannel(job_id=job_id, head=head)):
+                told.add(head.channel_id)
+        for channel_id in set(heads.batch.channel_ids) - told:
+            self._fail_channel(job_id, channel_id, "it can't be read by its reader now")
+
+    def _take_failed_heads(self, failed: HeadsFailed) -> None:
+        batch, error = failed.batch, failed.error
+        if batch.job_id not in self._runs:
+            return
+        if isinstance(error, FloodWaited):
+            self.tell_later(error.wait.total_seconds(), batch)
+        elif batch.attempt < PEEK_ATTEMPTS:
+            self.tell_later(PEEK_AGAIN, replace(batch, attempt=batch.attempt + 1))
+        else:
+            for channel_id in batch.channel_ids:
+                self._fail_channel(batch.job_id, channel_id, str(error))
+
+    def _fail_channel(self, job_id: JobId, channel_id: ChannelId, cause: str) -> None:
+        self.tell_self(ChannelParsed(job_id=job_id, channel_id=channel_id, error=cause))
+
+    async def _take_parsed(self, parsed: ChannelParsed) -> None:
+        run = self._runs.get(parsed.job_id)
+        if run is None or parsed.channel_id not in run.waiting:
+            return
+        summary = await self._store.jobs.summarize(run.job.kind, run.job.user_id, parsed.channel_id)
+        run.waiting.discard(parsed.channel_id)
+        if parsed.error is not None:
+            run.errors.append(f"{run.names[parsed.channel_id]}: {parsed.error}")
+        if summary.added:
+            log.emit(log.POSTS_ADDED, channel=run.names[parsed.channel_id], count=summary.added)
+        run.job = replace(
+            run.job,
+            channels_done=run.job.channels_done + 1,
+            posts_added=run.job.posts_added + summary.added,
+            posts_edited=run.job.posts_edited + summary.edited,
+        )
+        if not run.waiting:
+            self.tell_self(FinishRun(job_id=parsed.job_id))
+
+    async def _finish(self, job_id: JobId) -> None:
+        run = self._runs[job_id]
+        job = replace(
+            run.job,
+            state="failed" if run.errors else "success",
+            error=_tell_errors(run.errors),
+            finished_at=self.owner.clock.now(),
+        )
+        await self._store.jobs.save(job)
+        del self._runs[job_id]
+        del self._running[job.kind, job.user_id]
+        self._finished[job_id] = job
+        if len(self._finished) > JOBS_KEPT:
+            del self._finished[next(iter(self._finished))]
+        if job.error is not None:
+            log.emit(log.PARSE_FAILED, error=job.error)
+        log.emit(log.PARSE_FINISHED, count=job.posts_added)
+        self._metrics.jobs.labels(kind=job.kind, state=job.state).inc()
+        for later, timer in run.askers:
+            timer.cancel()
+            later.reply(job)
+
+    # --- telling ---------------------------------------------------------------------------------------------------
+
+    async def _describe(self, job_id: JobId) -> Job:
+        run = self._runs.get(job_id)
+        job = run.job if run is not None else self._finished.get(job_id) or await self._store.jobs.one(job_id)
+        if job is None:
+            raise JobUnknown(job_id)
+        return job
+
+    async def _await_job(self, request: AwaitJob) -> Job | Later[Job]:
+        run = self._runs.get(request.job_id)
+        if run is None or request.wait <= timedelta(0):
+            return await self._describe(request.job_id)
+        later: Later[Job] = Later()
+        timer = self.tell_later(request.wait.total_seconds(), WaitOver(job_id=request.job_id, later=later))
+        run.askers.append((later, timer))
+        return later
+
+    def _end_wait(self, over: WaitOver) -> None:
+        run = self._runs.get(over.job_id)
+        if run is None:
+            return
+        run.askers = [(later, timer) for later, timer in run.askers if later is not over.later]
+        if not over.later.done:
+            over.later.reply(run.job)
+
+
+def _tell_errors(errors: list[str]) -> str | None:
+    """The first causes, and how many more there are; None without any."""
+    if not errors:
+        return None
+    more = len(errors) - ERRORS_TOLD
+    return "; ".join(errors[:ERRORS_TOLD]) + (f"; and {more} more" if more > 0 else "")

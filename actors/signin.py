@@ -1,0 +1,278 @@
+"""Signing users in: a small state machine for each attempt, several side by side, and the same without a daemon.
+
+The mailbox waits for no attempt: each step is a task of its own, answered later. A client is closed before its key is
+handed to an account, for a key on two connections is lost for good.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, assert_never
+
+from actors.errors import LoopbackViolated, StoreUnavailable
+from actors.messages import (
+    AccountId,
+    AccountSignedIn,
+    CancelSignIn,
+    EnterCode,
+    EnterPassword,
+    ImportSession,
+    Profile,
+    SessionKey,
+    SignInId,
+    SignInStep,
+    StartSignIn,
+)
+from actors.ports import Store
+from actors.runtime.actor import TaskActor
+from actors.runtime.errors import ActorDeadError, MailboxFull
+from actors.runtime.reply import Later
+from actors.telegram.client import SettingsIncomplete
+from actors.telegram.login import Attempt, SignInRefused, read_session, save
+from config.model import Datacenter, Settings
+
+LIFETIME = 600.0
+"""Seconds that a sign-in may take; Telegram's own codes live for about five minutes."""
+ATTEMPTS = 20
+"""Sign-ins that may be open at the same time: each holds a connection."""
+ENTRIES = 3
+"""Wrong entries that are forgiven where a person types them at a terminal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expire:
+    """A sign-in has had its time."""
+
+    sign_in_id: SignInId
+
+
+@dataclass(slots=True)
+class Record:
+    """One sign-in: its step as it stands, and its client while it needs one."""
+
+    step: SignInStep
+    attempt: Attempt | None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+SignInMessage = StartSignIn | EnterCode | EnterPassword | ImportSession | CancelSignIn | Expire
+
+
+class SignIn(TaskActor):
+    """Turns a phone, a code and a password into a stored session, and says so to ``accounts``."""
+
+    def __init__(
+        self, *, store: Store, settings: Settings, datacenter: Datacenter | None = None, loopback_only: bool = False
+    ) -> None:
+        super().__init__()
+        self._store = store
+        self._settings = settings
+        self._datacenter = datacenter
+        self._loopback_only = loopback_only
+        self._records: dict[SignInId, Record] = {}
+
+    async def stopping(self) -> None:
+        await asyncio.gather(*(self._close(record) for record in self._records.values()))
+
+    def on_receive(self, message: SignInMessage) -> object:
+        match message:
+            case StartSignIn(phone=phone):
+                return self._begin(lambda record: self._send_code(record, phone))
+            case ImportSession(session=source):
+                return self._begin(lambda record: self._import(record, source))
+            case EnterCode(sign_in_id=sign_in_id, code=code):
+                return self._go_on(sign_in_id, "code_needed", lambda record: self._enter_code(record, code))
+            case EnterPassword(sign_in_id=sign_in_id, password=password):
+                return self._go_on(sign_in_id, "password_needed", lambda record: self._enter_password(record, password))
+            case CancelSignIn(sign_in_id=sign_in_id):
+                return self._go_on(sign_in_id, None, self._cancel)
+            case Expire(sign_in_id=sign_in_id):
+                self._expire(sign_in_id)
+                return None
+            case _:
+                assert_never(message)
+
+    # --- steps -----------------------------------------------------------------------------------------------------
+
+    def _begin(self, work: Callable[[Record], Awaitable[None]]) -> object:
+        sign_in_id = SignInId(secrets.token_urlsafe(12))
+        if sum(record.attempt is not None for record in self._records.values()) >= ATTEMPTS:
+            return SignInStep(sign_in_id=sign_in_id, state="failed", error="too many sign-ins at the same time")
+        record = Record(SignInStep(sign_in_id=sign_in_id, state="code_needed"), None)
+        self._records[sign_in_id] = record
+        self.tell_later(LIFETIME, Expire(sign_in_id=sign_in_id))
+        return self._apart(record, work)
+
+    def _go_on(self, sign_in_id: SignInId, state: str | None, work: Callable[[Record], Awaitable[None]]) -> object:
+        record = self._records.get(sign_in_id)
+        if record is None:
+            error = "there is no such sign-in, or its time is over: begin again"
+            return SignInStep(sign_in_id=sign_in_id, state="failed", error=error)
+
+        async def step(record: Record) -> None:
+            if record.attempt is not None and state in (None, record.step.state):
+                await work(record)
+
+        return self._apart(record, step)
+
+    def _apart(self, record: Record, work: Callable[[Record], Awaitable[None]]) -> Later[SignInStep]:
+        """Do one step beside the mailbox, after the step before it; whatever refuses it becomes part of the answer."""
+        later: Later[SignInStep] = Later()
+
+        async def run() -> None:
+            async with record.lock:
+                try:
+                    await work(record)
+                except SignInRefused as fault:
+                    await self._refuse(record, fault)
+                except (SettingsIncomplete, LoopbackViolated) as fault:
+                    await self._end(record, error=str(fault))
+                later.reply(record.step)
+
+        self.spawn_task(run(), name=f"sign-in {record.step.sign_in_id}")
+        return later
+
+    async def _send_code(self, record: Record, phone: str) -> None:
+        record.attempt = self._attempt(None)
+        await record.attempt.send_code(phone)
+
+    async def _enter_code(self, record: Record, code: str) -> None:
+        attempt = record.attempt
+        assert attempt is not None
+        profile = await attempt.enter_code(code)
+        if profile is None:
+            record.step = replace(record.step, state="password_needed", error=None)
+        else:
+            await self._keep(record, attempt, profile)
+
+    async def _enter_password(self, record: Record, password: str) -> None:
+        attempt = record.attempt
+        assert attempt is not None
+        await self._keep(record, attempt, await attempt.enter_password(password))
+
+    async def _import(self, record: Record, source: str | bytes) -> None:
+        record.attempt = attempt = self._attempt(read_session(source))
+        profile = await attempt.who()
+        key = attempt.key(profile.account_id)
+        # An imported session isn't ours to give back where the store fails: it stays with whoever brought it.
+        await self._close(record)
+        await self._store_and_tell(record, profile, key)
+
+    async def _cancel(self, record: Record) -> None:
+        await self._end(record, error="cancelled")
+
+    # --- ends ------------------------------------------------------------------------------------------------------
+
+    async def _keep(self, record: Record, attempt: Attempt, profile: Profile) -> None:
+        try:
+            await save(self._store.accounts, profile, attempt.key(profile.account_id))
+        except StoreUnavailable:
+            with suppress(SignInRefused):
+                await attempt.log_out()
+            await self._end(record, error="the session couldn't be stored: begin again")
+            return
+        await self._close(record)
+        self._done(record, profile.account_id)
+
+    async def _store_and_tell(self, record: Record, profile: Profile, key: SessionKey) -> None:
+        try:
+            await save(self._store.accounts, profile, key)
+        except StoreUnavailable:
+            await self._end(record, error="the session couldn't be stored: begin again")
+            return
+        self._done(record, profile.account_id)
+
+    def _done(self, record: Record, account_id: AccountId) -> None:
+        record.step = replace(record.step, state="done", account_id=account_id, error=None)
+        accounts = self.owner.get("accounts")
+        if accounts is not None:  # it starts what is stored when it comes
+            with suppress(ActorDeadError, MailboxFull):
+                accounts.tell(AccountSignedIn(account_id=account_id))
+
+    async def _refuse(self, record: Record, fault: SignInRefused) -> None:
+        if fault.enter_again:
+            record.step = replace(record.step, error=str(fault))
+        else:
+            await self._end(record, error=str(fault))
+
+    async def _end(self, record: Record, *, error: str) -> None:
+        record.step = replace(record.step, state="failed", error=error)
+        await self._close(record)
+
+    async def _close(self, record: Record) -> None:
+        attempt, record.attempt = record.attempt, None
+        if attempt is not None:
+            await attempt.close()
+
+    def _expire(self, sign_in_id: SignInId) -> None:
+        record = self._records.pop(sign_in_id, None)
+        if record is not None:
+            self.spawn_task(self._close_after_its_step(record), name=f"sign-in {sign_in_id} expires")
+
+    async def _close_after_its_step(self, record: Record) -> None:
+        async with record.lock:  # a client must not be closed while it connects
+            await self._close(record)
+
+    def _attempt(self, key: SessionKey | None) -> Attempt:
+        return Attempt(self._settings.telegram, datacenter=self._datacenter, loopback_only=self._loopback_only, key=key)
+
+
+# --- without a daemon ----------------------------------------------------------------------------------------------
+
+
+async def sign_in(
+    phone: str,
+    *,
+    settings: Settings,
+    datacenter: Datacenter | None = None,
+    loopback_only: bool = False,
+    ask_code: Callable[[str | None], Awaitable[str]],
+    ask_password: Callable[[str | None], Awaitable[str]],
+) -> tuple[Profile, SessionKey]:
+    """Sign in at a terminal; the asking functions get what was wrong with the entry before, or None.
+
+    The caller stores what it gets with ``save``. Raises: SignInRefused, SettingsIncomplete.
+    """
+    attempt = Attempt(settings.telegram, datacenter=datacenter, loopback_only=loopback_only)
+    try:
+        await attempt.send_code(phone)
+        profile = await _entered(ask_code, attempt.enter_code)
+        if profile is None:
+            profile = await _entered(ask_password, attempt.enter_password)
+        return profile, attempt.key(profile.account_id)
+    finally:
+        await attempt.close()
+
+
+async def _entered(ask: Callable[[str | None], Awaitable[str]], enter: Callable[[str], Awaitable[Any]]) -> Any:
+    wrong: str | None = None
+    for left in reversed(range(ENTRIES)):
+        entry = await ask(wrong)
+        try:
+            return await enter(entry)
+        except SignInRefused as fault:
+            if not fault.enter_again or not left:
+                raise
+            wrong = str(fault)
+    return None
+
+
+async def import_session(
+    source: str | bytes,
+    *,
+    settings: Settings,
+    datacenter: Datacenter | None = None,
+    loopback_only: bool = False,
+) -> tuple[Profile, SessionKey]:
+    """Whose Telethon session this is, and its key: verified by connecting with it once.
+
+    The caller stores what it gets with ``save``. Raises: SignInRefused, SettingsIncomplete, LoopbackViolated.
+    """
+    attempt = Attempt(settings.telegram, datacenter=datacenter, loopback_only=loopback_only, key=read_session(source))
+    try:
+        profile = await attempt.who()
+        return profile, attempt.key(profile.account_id)
+    finally:
+        await attempt.close()

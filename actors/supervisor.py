@@ -1,0 +1,201 @@
+"""The tree: what runs under the root, in which order it starts, and what happens to a child that keeps failing.
+
+Start order: recorder, channels, roster, accounts (with the bot), sign-in, scheduler; stop in reverse, so that pushes
+end before the channels do and the recorder commits what the channels handed over. Channels start before the roster,
+which fills them; accounts start after it, because they introduce themselves to it.
+"""
+
+import logging
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from actors import log
+from actors.account import Account
+from actors.bot import Bot
+from actors.channel import Channel, key_of
+from actors.errors import StoreUnavailable
+from actors.messages import AccountDown, AccountId, AccountSignedIn, ChannelId
+from actors.metrics import Metrics
+from actors.neighbours import post
+from actors.ports import Store
+from actors.recorder import Recorder
+from actors.roster import Roster
+from actors.runtime.supervision import Backoff, ChildSpec, Intensity, ParkedChild, Supervisor
+from actors.scheduler import Scheduler
+from actors.signin import SignIn
+from config.model import Datacenter, Settings
+
+logger = logging.getLogger(__name__)
+
+ACCOUNT_SHUTDOWN = 4.0
+"""Seconds for one account to disconnect and save its state; all of them stop at the same time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the tree is built from."""
+
+    settings: Settings
+    store: Store
+    metrics: Metrics
+    datacenter: Datacenter | None
+    """Overrides the data centre of stored sessions: the sandbox's, or ``telegram.datacenter``."""
+    loopback_only: bool
+    bot_token: str | None
+
+
+class Accounts(Supervisor):
+    """One child per signed-in account, and the bot; a child that keeps failing is parked, its siblings untouched."""
+
+    def __init__(self, *, parts: Parts) -> None:
+        super().__init__(policy=Backoff(), on_parked=self._report, concurrent=True)
+        self._parts = parts
+
+    async def started(self) -> None:
+        await super().started()
+        for row in await self._parts.store.accounts.all():
+            if row.has_session and not row.bot:
+                await self._start_account(row.account_id)
+        if self._parts.bot_token is not None:
+            await self.start_child(ChildSpec(key="bot", factory=self._start_bot, shutdown=ACCOUNT_SHUTDOWN))
+
+    def on_receive(self, message: Any) -> Any:
+        match message:
+            case AccountSignedIn(account_id=account_id):
+                return self._start_anew(account_id)
+            case _:
+                return super().on_receive(message)
+
+    async def _start_anew(self, account_id: AccountId) -> None:
+        """A fresh sign-in replaces the actor that had the old key."""
+        await self.stop_child(f"account/{account_id}")
+        await self._start_account(account_id)
+
+    async def _start_account(self, account_id: AccountId) -> None:
+        parts, key = self._parts, f"account/{account_id}"
+        spec = ChildSpec(
+            key=key,
+            factory=lambda: Account.start(
+                account_id=account_id,
+                store=parts.store,
+                settings=parts.settings,
+                datacenter=parts.datacenter,
+                loopback_only=parts.loopback_only,
+                metrics=parts.metrics,
+                key=key,
+            ),
+            shutdown=ACCOUNT_SHUTDOWN,
+        )
+        await self.start_child(spec)
+
+    def _start_bot(self) -> Any:
+        parts = self._parts
+        return Bot.start(
+            token=parts.bot_token,
+            store=parts.store,
+            settings=parts.settings,
+            datacenter=parts.datacenter,
+            loopback_only=parts.loopback_only,
+            key="bot",
+        )
+
+    def _report(self, key: str, parked: ParkedChild) -> None:
+        """An account that said why it can't go on has reported itself; one that only kept failing is reported here."""
+        self.spawn_task(self._park(key, parked), name=f"report {key} parked")
+
+    async def _park(self, key: str, parked: ParkedChild) -> None:
+        kind, _, number = key.partition("/")
+        if kind != "account":
+            logger.error("%s is parked: %s", key, parked.reason)
+            return
+        account_id = AccountId(int(number))
+        try:
+            row = await self._parts.store.accounts.one(account_id)
+            if row is not None and row.state in {"active", "connecting", "flooded"}:
+                await self._parts.store.accounts.set_state(account_id, "parked", parked.reason)
+                log.emit(log.ACCOUNT_PARKED, account_id=account_id, state="parked", cause=parked.reason)
+        except StoreUnavailable as error:
+            logger.warning("%s is parked (%s), which the database doesn't know yet: %s", key, parked.reason, error)
+        post(self.owner, "roster", AccountDown(account_id=account_id, state="parked"))
+
+
+class ChannelTree(Supervisor):
+    """One child per followed channel, started by the roster; a child that keeps failing is quarantined."""
+
+    def __init__(self, *, parts: Parts) -> None:
+        super().__init__(policy=Backoff(), on_parked=self._report, concurrent=True)
+        self._parts = parts
+
+    def _report(self, key: str, parked: ParkedChild) -> None:
+        self.spawn_task(self._quarantine(key, parked), name=f"quarantine {key}")
+
+    async def _quarantine(self, key: str, parked: ParkedChild) -> None:
+        channel_id = ChannelId(int(key.partition("/")[2]))
+        log.emit(log.CHANNEL_QUARANTINED, channel_id=channel_id, cause=parked.reason)
+        try:
+            await self._parts.store.channels.set_condition(channel_id, "quarantined", parked.reason)
+        except StoreUnavailable as error:
+            logger.warning("%s is quarantined, which the database doesn't know yet: %s", key, error)
+
+
+class Root(Supervisor):
+    """Owns the loop's tree. Its children are infrastructure: three failures within 300 s and the process gives up."""
+
+    def __init__(self, *, parts: Parts) -> None:
+        super().__init__(policy=Intensity())
+        self._parts = parts
+        self._rng = random.Random()  # noqa: S311 - jitter, not secrets
+
+    async def started(self) -> None:
+        await super().started()
+        parts = self._parts
+        for spec in (
+            ChildSpec(key="recorder", factory=self._start_recorder, shutdown=5.0),
+            ChildSpec(key="channels", factory=lambda: ChannelTree.start(parts=parts, key="channels"), shutdown=3.0),
+            ChildSpec(key="roster", factory=self._start_roster, shutdown=2.0),
+            ChildSpec(
+                key="accounts",
+                factory=lambda: Accounts.start(parts=parts, key="accounts"),
+                shutdown=ACCOUNT_SHUTDOWN + 1,
+            ),
+            ChildSpec(key="signin", factory=self._start_signin, shutdown=2.0),
+            ChildSpec(key="scheduler", factory=self._start_scheduler, shutdown=2.0),
+        ):
+            await self.start_child(spec)
+
+    def _start_recorder(self) -> Any:
+        return Recorder.start(posts=self._parts.store.posts, metrics=self._parts.metrics, key="recorder")
+
+    def _start_roster(self) -> Any:
+        return Roster.start(channels=self._parts.store.channels, spec_of=self._channel_spec, key="roster")
+
+    def _start_signin(self) -> Any:
+        parts = self._parts
+        return SignIn.start(
+            store=parts.store,
+            settings=parts.settings,
+            datacenter=parts.datacenter,
+            loopback_only=parts.loopback_only,
+            key="signin",
+        )
+
+    def _start_scheduler(self) -> Any:
+        parts = self._parts
+        return Scheduler.start(
+            store=parts.store, schedules=parts.settings.schedules, metrics=parts.metrics, key="scheduler"
+        )
+
+    def _channel_spec(self, channel_id: ChannelId) -> ChildSpec:
+        key = key_of(channel_id)
+        return ChildSpec(
+            key=key,
+            factory=lambda: Channel.start(
+                channel_id=channel_id,
+                channels=self._parts.store.channels,
+                start=self._parts.settings.collection.start,
+                rng=self._rng,
+                key=key,
+            ),
+            shutdown=2.0,
+        )

@@ -1,0 +1,118 @@
+"""One request at a time through one client: the only way in which an account or a sign-in asks Telegram anything.
+
+Holds the memory of flood waits per method: a call inside a wait is refused here and never reaches the network, for
+asking again inside a wait turns seconds into hours.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from actors.errors import ActorsError, FloodWaited
+from actors.messages import AccountId, ChannelId
+from actors.runtime.clock import Clock
+from actors.telegram.client import AccountClient
+from actors.telegram.faults import FAULTS, Call, translate
+
+
+class CallMetrics(Protocol):
+    """What is counted; ``outcome`` is ``ok`` or the name of the error's class."""
+
+    def call_made(self, method: str, outcome: str) -> None: ...
+
+    def flood_waited(self, method: str, seconds: float) -> None: ...
+
+    def push_dropped(self) -> None: ...
+
+
+class NoMetrics:
+    """Counts nothing."""
+
+    def call_made(self, method: str, outcome: str) -> None: ...
+
+    def flood_waited(self, method: str, seconds: float) -> None: ...
+
+    def push_dropped(self) -> None: ...
+
+
+class Caller:
+    """Asks with a deadline, and turns every fault into the decision that it stands for."""
+
+    def __init__(
+        self,
+        client: AccountClient,
+        account_id: AccountId,
+        *,
+        clock: Clock,
+        timeout: timedelta,
+        waits: Mapping[str, datetime] | None = None,
+        on_flood: Callable[[str, datetime], None] | None = None,
+        metrics: CallMetrics | None = None,
+    ) -> None:
+        self._client = client
+        self._account_id = account_id
+        self._clock = clock
+        self._timeout = timeout.total_seconds()
+        self._waits = dict(waits or {})
+        self._on_flood = on_flood
+        self._metrics = metrics or NoMetrics()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any method is inside a flood wait now."""
+        now = self._clock.now()
+        return any(until > now for until in self._waits.values())
+
+    async def __call__(self, request: Any, *, channel_id: ChannelId | None = None) -> Any:
+        """Send one request, return its result.
+
+        Raises:
+            FloodWaited, ChannelLost, AccountUnusable, TryAgain, Refused: what ``faults`` makes of the answer.
+            Unreadable: the answer holds a constructor that Telethon doesn't know; the asker may isolate it.
+        """
+        method = method_of(request)
+        self._refuse_inside_a_wait(method)
+        call = Call(self._account_id, method, channel_id)
+        try:
+            async with asyncio.timeout(self._timeout):
+                result = await self._client.ask(request)
+        except FAULTS as fault:
+            decision = self._remember(translate(fault, call))
+            self._metrics.call_made(method, type(decision).__name__)
+            # Not "from fault": some of Telethon's texts quote the bytes that it couldn't read.
+            raise decision from None
+        self._metrics.call_made(method, "ok")
+        return result
+
+    def _refuse_inside_a_wait(self, method: str) -> None:
+        until = self._waits.get(method)
+        if until is None:
+            return
+        left = until - self._clock.now()
+        if left <= timedelta():
+            del self._waits[method]
+            return
+        raise FloodWaited(self._account_id, method, left)
+
+    def _remember(self, decision: ActorsError) -> ActorsError:
+        if not isinstance(decision, FloodWaited):
+            return decision
+        # 1-10 % more than was asked for: a thousand accounts must not come back in the same second.
+        wait = decision.wait * random.uniform(1.01, 1.10)  # noqa: S311 - no secret
+        until = self._clock.now() + wait
+        self._waits[decision.method] = until
+        self._metrics.flood_waited(decision.method, decision.wait.total_seconds())
+        if self._on_flood is not None:
+            self._on_flood(decision.method, until)
+        return FloodWaited(decision.account_id, decision.method, wait)
+
+
+def method_of(request: Any) -> str:
+    """Telegram's name of a request: ``messages.getHistory``."""
+    cls = type(request)
+    name = cls.__name__.removesuffix("Request")
+    name = name[0].lower() + name[1:]
+    namespace = cls.__module__.removeprefix("telethon.tl.functions").strip(".")
+    return f"{namespace}.{name}" if namespace else name

@@ -1,0 +1,124 @@
+"""Works off an account's line, one call after the other, for as long as its client lives."""
+
+import logging
+from typing import Any, Protocol
+
+from actors import log
+from actors.errors import AccountUnusable, ActorsError, ChannelLost, FloodWaited, Refused, TryAgain
+from actors.messages import AccountId, ChannelId, FetchHistory, FindStart, PeekChannels, UpdateState
+from actors.runtime.loop import LoopOwner
+from actors.telegram.caller import Caller
+from actors.telegram.feed import Feed
+from actors.telegram.line import CatchUp, Line, Look, Task
+from actors.telegram.link import Watch
+from actors.telegram.outlet import Outlet
+from actors.telegram.requests import fetch_difference, fetch_history, fetch_state, find_start, peek
+
+logger = logging.getLogger(__name__)
+
+STALE = 60.0
+"""Seconds after which a request's asker has given up: it is dropped instead of made."""
+AGAIN_AFTER = 2.0
+"""Seconds until a task of the account's own is tried again."""
+
+CALL_FAULTS = (FloodWaited, ChannelLost, TryAgain, Refused, AccountUnusable)
+
+
+class Host(Protocol):
+    """The account that the desk works for."""
+
+    async def keep_floods(self) -> None:
+        """Write down the waits that Telegram has just told."""
+
+    def announce(self, *, memberships: bool) -> None:
+        """Tell the roster that the account is there, and that what its channels know may be old."""
+
+    def again(self, request: CatchUp | Look, wait: float) -> None:
+        """Put a task of the account's own in line again after ``wait`` seconds."""
+
+
+class Desk:
+    def __init__(
+        self, account_id: AccountId, *, host: Host, caller: Caller, feed: Feed, outlet: Outlet, owner: LoopOwner
+    ) -> None:
+        self._id = account_id
+        self._host = host
+        self._caller = caller
+        self._feed = feed
+        self._outlet = outlet
+        self._owner = owner
+
+    async def serve(self, line: Line, watch: Watch) -> None:
+        """Work until the client is gone, then raise why; what was taken is answered first."""
+        while True:
+            task = await line.next()
+            try:
+                watch.check()
+                self._refuse_stale(task)
+                reply = await self._make(task.request)
+            except CALL_FAULTS as fault:
+                await self._take_fault(fault, task)
+                watch.check()
+            else:
+                if task.later is not None:
+                    task.later.reply(reply)
+
+    def _refuse_stale(self, task: Task) -> None:
+        if task.later is not None and self._owner.clock.monotonic() - task.since > STALE:
+            raise TryAgain(self._id, type(task.request).__name__, "waited too long for its turn")
+
+    async def _take_fault(self, fault: ActorsError, task: Task) -> None:
+        if isinstance(fault, FloodWaited):
+            await self._host.keep_floods()
+        if task.later is not None:
+            task.later.fail(fault)
+        elif isinstance(task.request, CatchUp | Look):
+            # Our own: nobody else will ask again.
+            wait = fault.wait.total_seconds() if isinstance(fault, FloodWaited) else AGAIN_AFTER
+            logger.info("account %s asks again in %.1f s: %s", self._id, wait, fault)
+            self._host.again(task.request, wait)
+        if isinstance(fault, AccountUnusable):
+            raise fault
+
+    async def _make(self, request: Any) -> Any:
+        match request:
+            case FetchHistory(channel_id=channel_id):
+                return await fetch_history(self._caller, self._peer(channel_id), request)
+            case FindStart(channel_id=channel_id):
+                return await find_start(self._caller, self._peer(channel_id), request)
+            case PeekChannels(channel_ids=channel_ids):
+                log.emit(log.CLIENT_REUSED, account_id=self._id, loop_id=self._owner.loop_id)
+                return await peek(self._caller, self._feed.peers_of(channel_ids), channel_ids)
+            case Look(channel_ids=channel_ids):
+                await self._look(channel_ids)
+            case CatchUp(tell=tell):
+                too_long = await self.catch_up(None)
+                if tell or too_long:
+                    self._host.announce(memberships=False)
+        return None
+
+    def _peer(self, channel_id: ChannelId) -> Any:
+        peer = self._feed.peer_of(channel_id)
+        if peer is None:
+            raise ChannelLost(self._id, channel_id, "not a member")
+        return peer
+
+    async def catch_up(self, known: UpdateState | None) -> bool:
+        """Learn what happened since the feed's state, or else since ``known``; with neither begin at the present.
+
+        Answers whether so much happened that any channel may have moved.
+        """
+        feed, too_long = self._feed, False
+        known = feed.state or known
+        if known is None:
+            feed.state = await fetch_state(self._caller)
+            return False
+        async for part, after in fetch_difference(self._caller, known):
+            too_long = feed.take_slice(part, after) or too_long
+        return too_long
+
+    async def _look(self, channel_ids: frozenset[ChannelId]) -> None:
+        peeked = await peek(self._caller, self._feed.peers_of(channel_ids), tuple(channel_ids))
+        self._outlet.seen(peeked.heads)
+        for channel_id in peeked.lost:
+            self._outlet.left(channel_id)

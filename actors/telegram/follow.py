@@ -1,0 +1,58 @@
+"""Which channels an account follows: plain functions over settings and memberships."""
+
+import zlib
+from collections.abc import Collection, Iterable, Sequence
+
+from actors.messages import AccountId, AccountRow, ChannelId, Membership
+from config.model import Collection as CollectionSettings
+
+USABLE = frozenset({"active", "connecting", "flooded"})
+
+
+def bare_name(name: str) -> str:
+    """A channel's name as settings may write it (``@Name``, ``https://t.me/name``, ``-100123``), as it is compared."""
+    bare = name.strip().casefold().removeprefix("https://").removeprefix("http://")
+    bare = bare.removeprefix("t.me/").removeprefix("@").rstrip("/")
+    return bare.removeprefix("-100") if bare.removeprefix("-100").isdecimal() else bare
+
+
+def is_named(membership: Membership, names: Collection[str]) -> bool:
+    """Whether one of the bare ``names`` means this channel."""
+    username = (membership.username or "").casefold()
+    return (username != "" and username in names) or str(membership.channel_id) in names
+
+
+def followed(memberships: Iterable[Membership], settings: CollectionSettings) -> tuple[Membership, ...]:
+    """Of these, the ones that ``collection.follow`` wants."""
+    if settings.follow == "dialogs":
+        return tuple(memberships)
+    names = {bare_name(name) for name in settings.channels}
+    return tuple(membership for membership in memberships if is_named(membership, names))
+
+
+def to_resolve(memberships: Iterable[Membership], settings: CollectionSettings) -> tuple[str, ...]:
+    """Names that settings want and none of these memberships has; ids can't be asked for by name."""
+    known = tuple(memberships)
+    names = dict.fromkeys(bare_name(name) for name in settings.channels)
+    return tuple(
+        name for name in names if name and not name.isdecimal() and not any(is_named(each, (name,)) for each in known)
+    )
+
+
+def resolver_of(name: str, accounts: Sequence[AccountRow]) -> AccountId | None:
+    """The one account that asks for a name, so that a hundred don't: the same for all who look at the same accounts."""
+    able = sorted(row.account_id for row in accounts if row.has_session and not row.bot and row.state in USABLE)
+    return able[zlib.crc32(name.encode()) % len(able)] if able else None
+
+
+def differ(known: Membership | None, seen: Membership) -> bool:
+    """Whether a membership has changed in anything that is stored; top and pts are news, not a change."""
+    return known is None or (
+        (known.access_hash, known.username, known.title, known.broadcast, known.noforwards)
+        != (seen.access_hash, seen.username, seen.title, seen.broadcast, seen.noforwards)
+    )
+
+
+def merged(stored: Iterable[Membership], seen: Iterable[Membership]) -> dict[ChannelId, Membership]:
+    """By channel; what was seen now wins over what was stored."""
+    return {each.channel_id: each for each in (*stored, *seen)}

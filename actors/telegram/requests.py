@@ -1,0 +1,214 @@
+"""The requests that an account makes, raw: each says what it costs, and answers in our words."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from telethon.tl import functions, types
+
+from actors.errors import ChannelLost, Refused, TryAgain
+from actors.messages import (
+    ChannelHead,
+    ChannelId,
+    ChannelsPeeked,
+    FetchHistory,
+    FindStart,
+    HistoryFetched,
+    Post,
+    Profile,
+    StartFound,
+    UpdateState,
+)
+from actors.telegram.caller import Caller
+from actors.telegram.decode import decode_heads, decode_post, decode_profile
+from actors.telegram.faults import TIMESTAMP_INVALID, Unreadable
+from actors.telegram.updates import state_of
+
+PAGE = 100
+"""The most that getHistory, getDialogs and getPeerDialogs give per call."""
+SLICES = 100
+"""Slices of one difference before it is called too long: nothing in them is worth more, channels are read by pages."""
+
+
+def peer_of(channel_id: ChannelId, access_hash: int) -> Any:
+    return types.InputPeerChannel(channel_id, access_hash)
+
+
+async def fetch_self(call: Caller) -> Profile | None:
+    """Who is signed in: one call. None when nobody is."""
+    users = await call(functions.users.GetUsersRequest([types.InputUserSelf()]))
+    return decode_profile(users[0]) if users and type(users[0]) is types.User else None
+
+
+async def fetch_history(call: Caller, peer: Any, request: FetchHistory) -> HistoryFetched:
+    """One page, newest first: one call, unless the page holds something that Telethon can't read.
+
+    Such a page is read again message by message; what can't be read even alone is kept as ``undecodable``.
+    """
+    try:
+        result = await call(_history(peer, request.offset_id, request.limit), channel_id=request.channel_id)
+    except Unreadable:
+        return await _isolate(call, peer, request)
+    return _page(result.messages, request.channel_id, pts=getattr(result, "pts", None))
+
+
+def _page(messages: Iterable[Any], channel_id: ChannelId, *, pts: int | None) -> HistoryFetched:
+    ids = [message.id for message in messages]
+    posts = tuple(post for message in messages if (post := decode_post(message, channel_id)) is not None)
+    return HistoryFetched(channel_id=channel_id, posts=posts, lowest_id=min(ids, default=None), count=len(ids), pts=pts)
+
+
+def _history(peer: Any, offset_id: int, limit: int, *, add_offset: int = 0, since: datetime | None = None) -> Any:
+    return functions.messages.GetHistoryRequest(
+        peer=peer,
+        offset_id=offset_id,
+        offset_date=since,
+        add_offset=add_offset,
+        limit=limit,
+        max_id=0,
+        min_id=0,
+        hash=0,
+    )
+
+
+async def _isolate(call: Caller, peer: Any, request: FetchHistory) -> HistoryFetched:
+    """Read the ids below ``offset_id`` in halves, so that one unreadable message costs itself alone.
+
+    Ids are asked for by number, for a page's ids can't be known without reading it: the page found this way is
+    ``limit`` ids long, and may hold fewer messages than a page of history would.
+    """
+    highest = request.offset_id - 1 if request.offset_id else await _newest_id(call, peer, request.channel_id)
+    lowest = max(1, highest - request.limit + 1)
+    posts: list[Post] = []
+    spans = [(lowest, highest)] if highest >= 1 else []
+    while spans:
+        first, last = spans.pop()
+        ids = [types.InputMessageID(number) for number in range(first, last + 1)]
+        ask = functions.channels.GetMessagesRequest(types.InputChannel(peer.channel_id, peer.access_hash), ids)
+        try:
+            result = await call(ask, channel_id=request.channel_id)
+        except Unreadable:
+            if first == last:
+                posts.append(Post(channel_id=request.channel_id, message_id=first, kind="undecodable", date=None))
+            else:
+                middle = (first + last) // 2
+                spans += [(first, middle), (middle + 1, last)]
+            continue
+        posts += [post for found in result.messages if (post := decode_post(found, request.channel_id)) is not None]
+    posts.sort(key=lambda post: post.message_id, reverse=True)
+    return HistoryFetched(
+        channel_id=request.channel_id,
+        posts=tuple(posts),
+        lowest_id=lowest if highest >= 1 else None,
+        count=max(highest - lowest + 1, 0),
+    )
+
+
+async def _newest_id(call: Caller, peer: Any, channel_id: ChannelId) -> int:
+    """The top id by the channel's dialog; 0 for an empty channel. Raises Unreadable where the top itself is."""
+    heads = await _peer_heads(call, {channel_id: peer})
+    return heads[channel_id].top_id if channel_id in heads else 0
+
+
+async def find_start(call: Caller, peer: Any, request: FindStart) -> StartFound:
+    """The first id that the start policy wants: one call.
+
+    Where everything is older than ``since`` that is the id after the newest: nothing is wanted yet.
+    """
+    if request.newest is not None:
+        ask = _history(peer, 0, 1, add_offset=max(request.newest - 1, 0))
+    else:
+        # offset_date stands between the older and the newer; the page is one of each.
+        ask = _history(peer, 0, 2, add_offset=-1, since=request.since)
+    result = await call(ask, channel_id=request.channel_id)
+    start = 1
+    for message in result.messages:  # newest first
+        date = getattr(message, "date", None)
+        if request.since is not None and date is not None and date < request.since:
+            start = max(start, message.id + 1)
+            break
+        start = message.id
+    return StartFound(channel_id=request.channel_id, message_id=start)
+
+
+async def peek(call: Caller, peers: Mapping[ChannelId, Any], wanted: Iterable[ChannelId]) -> ChannelsPeeked:
+    """Top id and pts of up to 100 channels: one call where all can be seen. Those without a peer are lost already.
+
+    One channel that is gone may fail the whole batch: it is halved until the lost ones stand alone.
+    """
+    heads: list[ChannelHead] = []
+    lost = [channel_id for channel_id in wanted if channel_id not in peers]
+    batches = [dict(peers)]
+    while batches:
+        batch = batches.pop()
+        if not batch:
+            continue
+        alone = next(iter(batch)) if len(batch) == 1 else None
+        try:
+            found = await _peer_heads(call, batch, channel_id=alone)
+        except ChannelLost:
+            lost += batch
+            continue
+        except Refused:
+            # One whose dialog is refused for another reason, or can't be read, is neither seen nor lost.
+            batches += _halves(batch) if alone is None else []
+            continue
+        heads += found.values()
+        lost += [channel_id for channel_id in batch if channel_id not in found]
+    return ChannelsPeeked(heads=tuple(heads), lost=tuple(lost))
+
+
+def _halves(batch: dict[ChannelId, Any]) -> list[dict[ChannelId, Any]]:
+    items = list(batch.items())
+    middle = len(items) // 2
+    return [dict(items[:middle]), dict(items[middle:])]
+
+
+async def _peer_heads(
+    call: Caller, peers: Mapping[ChannelId, Any], *, channel_id: ChannelId | None = None
+) -> dict[ChannelId, ChannelHead]:
+    ask = functions.messages.GetPeerDialogsRequest([types.InputDialogPeer(peer) for peer in peers.values()])
+    result = await call(ask, channel_id=channel_id)
+    gone = {chat.id for chat in result.chats if type(chat) is types.ChannelForbidden}
+    return {found: head for found, head in decode_heads(result).items() if found in peers and found not in gone}
+
+
+async def fetch_state(call: Caller) -> UpdateState:
+    return state_of(await call(functions.updates.GetStateRequest()))
+
+
+async def fetch_difference(call: Caller, state: UpdateState) -> AsyncIterator[tuple[Any, UpdateState]]:
+    """What happened to the account since ``state``, slice by slice, each with the state after it.
+
+    Names the channels that moved and the memberships that changed; what it brings of private chats is thrown away by
+    ``sort_updates``. Too long a difference ends with the present state and no slices: everything is in doubt then.
+    """
+    for _ in range(SLICES):
+        try:
+            result = await call(_difference_since(state))
+        except Unreadable:
+            break
+        except TryAgain as fault:
+            if fault.cause != TIMESTAMP_INVALID:
+                raise
+            break
+        kind = type(result)
+        if kind is types.updates.DifferenceSlice:
+            state = state_of(result.intermediate_state)
+            yield result, state
+        elif kind is types.updates.DifferenceTooLong:
+            break
+        else:
+            empty = kind is types.updates.DifferenceEmpty
+            yield result, _after_nothing(state, result) if empty else state_of(result.state)
+            return
+    yield types.UpdatesTooLong(), await fetch_state(call)
+
+
+def _difference_since(state: UpdateState) -> Any:
+    date = datetime.fromtimestamp(state.date, UTC)
+    return functions.updates.GetDifferenceRequest(pts=state.pts, date=date, qts=state.qts)
+
+
+def _after_nothing(state: UpdateState, empty: Any) -> UpdateState:
+    return UpdateState(pts=state.pts, qts=state.qts, date=int(empty.date.timestamp()), seq=empty.seq)

@@ -1,0 +1,125 @@
+"""What handlers share: the state of the application, asking actors, reading requests, writing JSON."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import orjson
+from aiohttp import hdrs, web
+from prometheus_client import CollectorRegistry
+
+from actors.messages import AccountId
+from actors.ports import Store
+from actors.runtime.message import Request
+from actors.runtime.owner import LoopOwner
+from daemon.admin.problem import Problem
+
+R = TypeVar("R")
+
+Ready = Callable[[], Awaitable[Mapping[str, str | None]]]
+"""Answers each part's name with None when it is well, else with what is wrong. Called for each ``GET /readyz``."""
+
+OWNER = web.AppKey("owner", LoopOwner)
+STORE = web.AppKey("store", Store)
+REGISTRY = web.AppKey("registry", CollectorRegistry)
+READY: web.AppKey[Ready] = web.AppKey("ready", Callable)  # type: ignore[arg-type]  # AppKey wants a plain class
+ENDING = web.AppKey("ending", asyncio.Event)
+"""Set when the server shuts down: whoever waits stops waiting and answers."""
+
+ASK_TIMEOUT = 10.0
+"""Seconds; the actors asked here never wait for Telegram before they answer, but mail may queue before the question."""
+INT64_MAX = 2**63 - 1
+LONGEST_WAIT = 600.0
+
+_NUMBER = re.compile(r"\d{1,19}", re.ASCII)
+_SECONDS = re.compile(r"\d{1,3}(\.\d{1,9})?", re.ASCII)
+
+
+class Ending(Exception):
+    """The server shuts down before an answer came."""
+
+
+async def ask(request: web.Request, key: str, message: Request[R], *, timeout: float = ASK_TIMEOUT) -> R:  # noqa: ASYNC109 -- the actor's deadline
+    """Ask the actor under ``key``. Raises what the actor raises, the runtime's faults, and ``Ending``."""
+    call = asyncio.ensure_future(request.app[OWNER].find(key).call(message, timeout=timeout))
+    ending = asyncio.ensure_future(request.app[ENDING].wait())
+    try:
+        await asyncio.wait((call, ending), return_when=asyncio.FIRST_COMPLETED)
+        if not call.done():
+            raise Ending
+        return call.result()
+    finally:
+        call.cancel()
+        ending.cancel()
+
+
+def respond(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """``value`` as JSON: UTF-8 unescaped, times in UTC with ``Z``, dataclasses by their fields."""
+    body = orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+
+
+def query(request: web.Request, *names: str) -> dict[str, str]:
+    """The query's parameters. One that isn't in ``names``, or stands there twice, is a 400 that names it."""
+    found: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name not in names:
+            known = f"only {', '.join(names)}" if names else "no parameters"
+            raise Problem(400, f"Query parameter {name!r} is unknown: {request.path} takes {known}", parameter=name)
+        if name in found:
+            raise Problem(400, f"Query parameter {name!r} is given twice", parameter=name)
+        found[name] = value
+    return found
+
+
+def integer(params: Mapping[str, str], name: str, *, default: int, low: int, high: int) -> int:
+    """The parameter as a whole number from ``low`` to ``high``, or ``default`` where it is missing."""
+    text = params.get(name)
+    if text is None:
+        return default
+    if not _NUMBER.fullmatch(text) or not low <= int(text) <= high:
+        detail = f"Query parameter {name!r} must be a whole number from {low} to {high}, not {text[:40]!r}"
+        raise Problem(400, detail, parameter=name)
+    return int(text)
+
+
+def seconds(params: Mapping[str, str], name: str) -> float | None:
+    """The parameter as seconds, fractions allowed, up to ``LONGEST_WAIT``; None where it is missing."""
+    text = params.get(name)
+    if text is None:
+        return None
+    if not _SECONDS.fullmatch(text) or float(text) > LONGEST_WAIT:
+        detail = f"Query parameter {name!r} must be seconds from 0 to {LONGEST_WAIT:.0f}, not {text[:40]!r}"
+        raise Problem(400, detail, parameter=name)
+    return float(text)
+
+
+def user_id(request: web.Request) -> AccountId:
+    """The path's user id. What can't be one is a 404 like any other unknown user."""
+    text = request.match_info["user_id"]
+    if not _NUMBER.fullmatch(text) or int(text) > INT64_MAX:
+        raise Problem(404, f"There is no user {text[:40]!r}: a user's id is the number that GET /users lists")
+    return AccountId(int(text))
+
+
+async def fields(request: web.Request, *names: str) -> tuple[str, ...]:
+    """The body's text fields, in the order of ``names``: a JSON object of exactly these."""
+    wanted = ", ".join(f'"{name}": "…"' for name in names)
+    try:
+        document = orjson.loads(await request.read())
+    except (orjson.JSONDecodeError, web.RequestPayloadError) as fault:
+        raise Problem(400, f"The body must be JSON: {{{wanted}}}") from fault
+    if not isinstance(document, dict) or set(document) != set(names):
+        raise Problem(400, f"The body must be a JSON object of exactly {{{wanted}}}")
+    for name in names:
+        if not isinstance(document[name], str) or not document[name].strip() or "\0" in document[name]:
+            raise Problem(400, f"The body's field {name!r} must be a text that isn't empty", field=name)
+    # As they are: a password may begin or end with a blank.
+    return tuple(document[name] for name in names)
+
+
+def content_type(response: web.Response, value: str) -> web.Response:
+    """Set the whole header: aiohttp's own attribute refuses parameters other than charset."""
+    response.headers[hdrs.CONTENT_TYPE] = value
+    return response

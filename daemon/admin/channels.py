@@ -1,0 +1,108 @@
+"""``GET /channels`` and ``GET /posts``."""
+
+import re
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from actors import coverage
+from actors.messages import ChannelRow, Post
+from daemon.admin.access import Role
+from daemon.admin.asking import INT64_MAX, STORE, integer, query, respond
+from daemon.admin.problem import Problem
+from daemon.admin.routes import Route
+
+POSTS_DEFAULT = 1000
+POSTS_MOST = 5000
+MESSAGE_ID_MAX = 2**31 - 1
+"""Telegram's message ids are int32, and so is the column: nothing is above."""
+_WHOLE = re.compile(r"-?\d+", re.ASCII)
+_LONGEST_NAME = 200
+
+
+async def channels(request: web.Request) -> web.Response:
+    query(request)
+    rows = await request.app[STORE].channels.all()
+    return respond({"total": len(rows), "channels": [_channel(row) for row in rows]})
+
+
+def _channel(row: ChannelRow) -> dict[str, Any]:
+    # Before the start policy was applied nobody knows what is to be had, so nothing is known to be missing.
+    missing = None if row.start_id is None else coverage.size(coverage.missing(row.covered, row.start_id, row.top_id))
+    return {
+        "id": row.channel_id,
+        "username": row.username,
+        "title": row.title,
+        "state": row.condition,
+        "subscriptions": row.subscriptions,
+        "reader": row.reader_id,
+        "posts": row.posts,
+        "top_id": row.top_id,
+        "start_id": row.start_id,
+        "complete": missing == 0,
+        "missing": missing,
+    }
+
+
+async def posts(request: web.Request) -> web.Response:
+    """One page of a channel's posts, ascending by id; ``next_after_id`` leads to the next one."""
+    params = query(request, "channel", "after_id", "limit")
+    after_id = min(integer(params, "after_id", default=0, low=0, high=INT64_MAX), MESSAGE_ID_MAX)
+    limit = integer(params, "limit", default=POSTS_DEFAULT, low=1, high=POSTS_MOST)
+    row = await _find(request, params.get("channel", ""))
+    # One more than asked for tells whether there is a next page.
+    page = await request.app[STORE].posts.page(row.channel_id, after_id=after_id, limit=limit + 1)
+    shown = page[:limit]
+    # A channel without a username is named by its id, so that the member always works as ?channel=.
+    name = row.username or str(row.channel_id)
+    return respond(
+        {
+            "posts": [_post(post, name) for post in shown],
+            "next_after_id": shown[-1].message_id if len(page) > limit else None,
+        }
+    )
+
+
+async def _find(request: web.Request, name: str) -> ChannelRow:
+    if not name:
+        detail = "Query parameter 'channel' is required: a name that GET /channels lists (name, @name, t.me/name or id)"
+        raise Problem(400, detail, parameter="channel")
+    if len(name) > _LONGEST_NAME or not name.isprintable():
+        raise Problem(400, "Query parameter 'channel' can't be a channel's name", parameter="channel")
+    out_of_range = _WHOLE.fullmatch(name) is not None and abs(int(name)) > INT64_MAX
+    row = None if out_of_range else await request.app[STORE].channels.by_name(name)
+    if row is None:
+        raise Problem(404, f"There is no channel {name!r} here: GET /channels lists those that are followed")
+    return row
+
+
+def _post(post: Post, channel: str) -> dict[str, Any]:
+    return {
+        "id": post.message_id,
+        "channel_id": post.channel_id,
+        "channel": channel,
+        "date": post.date,
+        "edited_at": post.edited_at,
+        "text": post.text,
+        "entities": _json(post.entities),
+        "media": _json(post.media),
+        "forward": _json(post.forward),
+        "reply_to_id": post.reply_to_id,
+        "grouped_id": post.grouped_id,
+        "author": post.author,
+        "views": post.views,
+        "forwards": post.forwards,
+        "reactions": _json(post.reactions),
+        "replies": post.replies,
+        "pinned": post.pinned,
+        "silent": post.silent,
+        "noforwards": post.noforwards,
+    }
+
+
+def _json(part: bytes | None) -> orjson.Fragment | None:
+    return None if part is None else orjson.Fragment(part)
+
+
+ROUTES = (Route("GET", "/channels", channels, Role.VIEWER), Route("GET", "/posts", posts, Role.VIEWER))

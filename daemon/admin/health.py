@@ -1,0 +1,60 @@
+"""How the daemon is: for the orchestrator, for Prometheus, for whoever looks inside."""
+
+import asyncio
+
+from aiohttp import web
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder
+
+from daemon.admin.access import Role
+from daemon.admin.asking import OWNER, READY, REGISTRY, content_type, query, respond
+from daemon.admin.problem import Problem
+from daemon.admin.routes import Route
+
+READY_TIMEOUT = 3.0
+"""Seconds; probes give up after 5 or more."""
+
+
+async def livez(request: web.Request) -> web.Response:
+    """The loop beats: that this is answered at all says so."""
+    query(request)
+    return respond({"status": "ok", "loop": request.app[OWNER].loop_id})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    verbose = "verbose" in query(request, "verbose")
+    try:
+        async with asyncio.timeout(READY_TIMEOUT):
+            checks = dict(await request.app[READY]())
+    except TimeoutError:
+        checks = {"checks": f"not answered within {READY_TIMEOUT:.0f} s"}
+    faults = {name: fault for name, fault in checks.items() if fault is not None}
+    told = {name: fault or "ok" for name, fault in checks.items()}
+    if faults:
+        reasons = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
+        raise Problem(503, f"Not ready: {reasons}", headers={"Retry-After": "5"}, checks=told)
+    return respond({"status": "ready", "checks": told} if verbose else {"status": "ready"})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    registry = request.app[REGISTRY]
+    try:
+        encode, kind = choose_encoder(request.headers.get("Accept", ""))
+        body = encode(registry)
+    except (ValueError, TypeError):  # an Accept header that asks for a version or escaping that doesn't exist
+        body, kind = generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
+    return content_type(web.Response(body=body), kind)
+
+
+async def actors(request: web.Request) -> web.Response:
+    query(request)
+    return respond({"loop": request.app[OWNER].loop_id, "actors": list(request.app[OWNER].snapshot())})
+
+
+ROUTES = (
+    Route("GET", "/livez", livez, Role.VIEWER),
+    Route("GET", "/healthz", livez, Role.VIEWER),
+    Route("GET", "/readyz", readyz, Role.VIEWER),
+    Route("GET", "/metrics", metrics, Role.VIEWER),
+    Route("GET", "/actors", actors, Role.VIEWER),
+)

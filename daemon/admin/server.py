@@ -1,0 +1,189 @@
+"""The HTTP face: puts routes, access and errors together, listens, and ends quickly."""
+
+import asyncio
+import os
+from contextvars import Context
+from ipaddress import IPv6Address, ip_address
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Histogram
+
+from actors.ports import Store
+from actors.runtime.owner import LoopOwner
+from config.model import Admin
+from daemon.admin import channels, health, jobs, signin, users
+from daemon.admin.access import Access, Caller, Role
+from daemon.admin.asking import ENDING, OWNER, READY, REGISTRY, STORE, Ready
+from daemon.admin.faults import FAULTS, problem_of
+from daemon.admin.problem import Problem
+from daemon.admin.protocol import Connection
+from daemon.admin.routes import ROLES, Handler, add_routes, check_roles
+
+BODY_MOST = 64 * 1024
+SHUTDOWN_SECONDS = 0.75
+"""For requests at work when the server stops; aiohttp may take it twice. Waits end at once, by ``ENDING``."""
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+ACCESS = web.AppKey("access", Access)
+
+
+class AddressUnavailable(Exception):
+    """Nothing can listen at ``admin.host`` and ``admin.port``; the message says why and what to change."""
+
+
+def build_app(
+    *, owner: LoopOwner, store: Store, access: Access, registry: CollectorRegistry, ready: Ready
+) -> web.Application:
+    """The application, every route with its role; its own metric leaves ``registry`` with it.
+
+    Raises: ``RuntimeError`` for a route without a role.
+    """
+    app = web.Application(client_max_size=BODY_MOST, middlewares=(_problems, _admission))
+    app[OWNER], app[STORE], app[ACCESS], app[REGISTRY], app[READY] = owner, store, access, registry, ready
+    app[ENDING] = asyncio.Event()
+    app[ROLES] = {}
+    durations = Histogram(
+        "telewarden_http_request_seconds",
+        "Time to answer a request, by route.",
+        ("route", "method"),
+        buckets=BUCKETS,
+        registry=registry,
+    )
+    for module in (users, channels, jobs, signin, health):
+        add_routes(app, module.ROUTES, durations)
+
+    async def forget(_: web.Application) -> None:
+        # A server that is started again in this process registers it anew.
+        registry.unregister(durations)
+
+    app.on_response_prepare.append(_mark)
+    app.on_shutdown.append(_end_waits)
+    app.on_cleanup.append(forget)
+    check_roles(app)
+    return app
+
+
+class AdminServer:
+    """Listens at ``admin.host``:``admin.port`` from ``start`` to ``stop``; may be started again after it."""
+
+    def __init__(
+        self,
+        *,
+        owner: LoopOwner,
+        store: Store,
+        settings: Admin,
+        access: Access,
+        registry: CollectorRegistry,
+        ready: Ready,
+    ) -> None:
+        self._owner = owner
+        self._store = store
+        self._settings = settings
+        self._access = access
+        self._registry = registry
+        self._ready = ready
+        self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; differs from the setting where that is 0. Only between start and stop."""
+        assert self._listener is not None, "the server isn't started"
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """Where a caller on this machine reaches it. Only between start and stop."""
+        return f"http://{authority(self._settings.host, self.port)}"
+
+    async def start(self) -> None:
+        """Listen. Raises: ``AddressUnavailable``."""
+        # The asker's chain and deadline travel in the context. Without an empty one each connection would inherit
+        # those of whoever starts the server, an actor with a deadline.
+        await asyncio.create_task(self._listen(), context=Context(), name="admin server start")
+
+    async def _listen(self) -> None:
+        app = build_app(
+            owner=self._owner, store=self._store, access=self._access, registry=self._registry, ready=self._ready
+        )
+        runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        loop, server = asyncio.get_running_loop(), runner.server
+        assert server is not None
+        host, port = self._settings.host, self._settings.port
+        try:
+            self._listener = await loop.create_server(
+                # Compressed bodies aren't for these routes, and a small one may unpack to gigabytes.
+                lambda: Connection(
+                    server,
+                    loop=loop,
+                    access_log=None,  # type: ignore[arg-type]  # None is aiohttp's own way to say no access log
+                    auto_decompress=False,
+                ),
+                host,
+                port,
+                reuse_address=True,
+            )
+        except OSError as fault:
+            await runner.cleanup()
+            # asyncio wraps what bind says in a text of its own; the errno says it shorter.
+            reason = (
+                os.strerror(fault.errno).lower() if fault.errno and fault.errno > 0 else fault.strerror or str(fault)
+            )
+            raise AddressUnavailable(
+                f"the admin server can't listen at {host}:{port}: {reason}; end what listens there, or set admin.host "
+                "and admin.port (TELEWARDEN__ADMIN__PORT) to another address"
+            ) from fault
+        self._runner = runner
+
+    async def stop(self) -> None:
+        """Take no more connections, end waits with 202 or 503, and the rest within 2 s. Twice is harmless."""
+        listener, runner = self._listener, self._runner
+        if listener is None or runner is None:
+            return
+        self._listener = self._runner = None
+        listener.close()
+        await runner.cleanup()
+
+
+def authority(host: str, port: int) -> str:
+    """``host:port`` as a URL has it; the addresses that mean "any" become loopback."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return f"{host}:{port}"
+    if address.is_unspecified:
+        return f"[::1]:{port}" if isinstance(address, IPv6Address) else f"127.0.0.1:{port}"
+    return f"[{address}]:{port}" if isinstance(address, IPv6Address) else f"{address}:{port}"
+
+
+@web.middleware
+async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem.response()
+    except FAULTS as fault:
+        known = problem_of(fault, request)
+        if known is None:
+            raise
+        return known.response()
+
+
+@web.middleware
+async def _admission(request: web.Request, handler: Handler) -> web.StreamResponse:
+    role = request.app[ACCESS].role_of(Caller.of(request))
+    # What isn't a route answers 404 or 405, but only to those who may ask at all.
+    if role < request.app[ROLES].get(request.match_info.route, Role.VIEWER):
+        raise Problem(403, "This token may look, but not act: send an operator's token")
+    return await handler(request)
+
+
+async def _mark(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Server"] = "telewarden"
+
+
+async def _end_waits(app: web.Application) -> None:
+    app[ENDING].set()

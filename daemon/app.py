@@ -1,0 +1,244 @@
+"""The composition root: builds the parts, joins them, runs until told to stop, and takes them down in reverse."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import prometheus_client
+
+from actors import log
+from actors.errors import OwnershipLost, StoreUnavailable
+from actors.messages import AccountId, Profile, SessionKey
+from actors.metrics import ActorCollector, Metrics
+from actors.runtime.owner import LoopOwner, run_owner
+from actors.runtime.ref import Ref
+from actors.supervisor import Parts, Root
+from config.load import missing_credentials
+from config.model import Datacenter, Settings
+from daemon.admin.access import Access, TokenFileInvalid
+from daemon.admin.server import AddressUnavailable, AdminServer
+from daemon.keys import MasterKeyRefused, MasterKeys, load_master_keys
+from daemon.logs import secrets_of, setup_logging
+from daemon.sandbox_process import SandboxFailed, SandboxProcess
+from daemon.store.embedded import EmbeddedPostgres
+from daemon.store.errors import StoreRefused
+from daemon.store.state_lock import StateLock
+from daemon.store.store import OpenStore, open_store
+from daemon.systemd import Notifier
+
+logger = logging.getLogger("telewarden")
+
+EX_FAILED = 1
+STOP_WITHIN = 8.0
+"""Seconds for the tree's orderly stop; with the server's and the database's the whole stays within 10."""
+HEARTBEAT = 10.0
+LAG_EVERY = 0.5
+WATCHDOG = 5.0
+"""Seconds without a beat of the loop after which a thread outside names what blocks it."""
+REFUSALS = (
+    StoreRefused, SandboxFailed, AddressUnavailable, TokenFileInvalid, MasterKeyRefused, OwnershipLost, StoreUnavailable
+)  # fmt: skip
+"""Faults that an operator can mend: told in one plain line, without a traceback."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """Why the daemon ends, and with which code; the first reason stays."""
+
+    event: asyncio.Event
+    reason: str = ""
+    code: int = 0
+
+    def begin(self, reason: str, code: int = 0) -> None:
+        if not self.event.is_set():
+            self.reason, self.code = reason, code
+            self.event.set()
+
+
+def run(settings: Settings, *, take_over: bool = False) -> int:
+    """Run the daemon until SIGTERM, SIGINT or a failure that only a restart mends; the exit code.
+
+    ``take_over``: take the database from a daemon on another host that is known to be off.
+    """
+    setup_logging(settings.logging, secrets=secrets_of(settings))
+    # A parsed page is tens of thousands of short-lived objects: the default thresholds collect in its middle.
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        access = Access.load(settings.admin, settings.state_dir)
+        keys = load_master_keys(settings.state_dir, settings.keys.master_key_file)
+        return run_owner(lambda owner: _run(owner, settings, access, keys, take_over=take_over), watchdog=WATCHDOG)
+    except REFUSALS as error:
+        logger.error("%s", error)  # noqa: TRY400 - plain words for an operator, no traceback
+        return EX_FAILED
+
+
+async def _run(owner: LoopOwner, settings: Settings, access: Access, keys: MasterKeys, *, take_over: bool) -> int:
+    ending = Ending(asyncio.Event())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        owner.loop.add_signal_handler(number, ending.begin, number.name)
+    notify = Notifier.from_environment(os.environ)
+    async with AsyncExitStack() as stack:
+        lock = stack.enter_context(StateLock(settings.state_dir))
+        opened = await _open_store(stack, settings, keys)
+        await opened.owner.take(lock, take_over=take_over)
+        stack.push_async_callback(opened.owner.release)
+        _keep(stack, _heartbeat(opened, ending), "ownership heartbeat")
+        await _start(stack, owner, settings, opened=opened, access=access, ending=ending)
+        if not ending.event.is_set():
+            gc.freeze()
+            notify.ready()
+        await ending.event.wait()
+        notify.stopping()
+        log.emit(log.STOPPING, reason=ending.reason)
+    log.emit(log.STOPPED)
+    return ending.code
+
+
+async def _start(
+    stack: AsyncExitStack, owner: LoopOwner, settings: Settings, *, opened: OpenStore, access: Access, ending: Ending
+) -> None:
+    """Start the parts in order; each puts its own end on the stack."""
+    metrics = _make_metrics(stack, owner)
+    datacenter, bot_token = await _datacenter(stack, settings, opened)
+    parts = Parts(
+        settings=settings,
+        store=opened.store,
+        metrics=metrics,
+        datacenter=datacenter,
+        loopback_only=settings.sandbox.enabled,
+        bot_token=bot_token,
+    )
+    root = Root.start(parts=parts, key="supervisor")
+    stack.push_async_callback(_stop_tree, root)
+    _keep(stack, _watch_root(root, ending), "end of the tree")
+    admin = AdminServer(
+        owner=owner, store=opened.store, settings=settings.admin, access=access,
+        registry=metrics.registry, ready=lambda: _ready(owner, opened),
+    )  # fmt: skip
+    await admin.start()
+    stack.push_async_callback(admin.stop)
+    log.emit(log.ADMIN_LISTENING, url=admin.url)
+    note = missing_credentials(settings)
+    if note is not None:
+        logger.warning("%s", note)
+
+
+def _make_metrics(stack: AsyncExitStack, owner: LoopOwner) -> Metrics:
+    registry = prometheus_client.REGISTRY
+    metrics = Metrics(registry)
+    registry.register(ActorCollector(owner))
+    owner.on_foreign_loop = metrics.event_loop_errors.inc
+    _keep(stack, _measure_lag(owner, metrics), "loop lag")
+    return metrics
+
+
+async def _open_store(stack: AsyncExitStack, settings: Settings, keys: MasterKeys) -> OpenStore:
+    if settings.database.dsn is not None:
+        dsn, where = settings.database.dsn.get_secret_value(), "database.dsn"
+    else:
+        postgres = await stack.enter_async_context(EmbeddedPostgres(settings.state_dir / "postgres"))
+        dsn, where = postgres.dsn, str(postgres.folder)
+    opened = await open_store(dsn, pool_size=settings.database.pool_size, keys=keys)
+    stack.push_async_callback(opened.close)
+    log.emit(log.DATABASE_READY, where=where)
+    return opened
+
+
+async def _datacenter(
+    stack: AsyncExitStack, settings: Settings, opened: OpenStore
+) -> tuple[Datacenter | None, str | None]:
+    """The data centre that overrides the sessions' own, and the bot's token; starts the sandbox where it is wanted."""
+    token = None if settings.bot.token is None else settings.bot.token.get_secret_value()
+    if not settings.sandbox.enabled:
+        return settings.telegram.datacenter, token
+    sandbox = SandboxProcess(settings.sandbox, settings.state_dir)
+    stack.push_async_callback(sandbox.stop)
+    datacenter = await sandbox.start()
+    log.emit(log.SANDBOX_STARTED, address=datacenter.address, port=datacenter.port, control=sandbox.control)
+    for account in await sandbox.accounts():
+        if account.bot_token is not None:
+            token = token or account.bot_token
+            continue
+        session = await sandbox.session(account.account_id)
+        account_id = AccountId(account.account_id)
+        await opened.store.accounts.save_profile(
+            Profile(
+                account_id=account_id,
+                username=account.username,
+                first_name=account.first_name,
+                last_name=account.last_name,
+            )
+        )
+        await opened.store.accounts.save_session(
+            SessionKey(
+                account_id=account_id,
+                dc_id=datacenter.id,
+                address=datacenter.address,
+                port=datacenter.port,
+                auth_key=bytes.fromhex(session["auth_key"]),
+            )
+        )
+    return datacenter, token
+
+
+async def _ready(owner: LoopOwner, opened: OpenStore) -> Mapping[str, str | None]:
+    checks: dict[str, str | None] = {
+        key: None if owner.get(key) is not None else "it isn't running"
+        for key in ("supervisor", "recorder", "roster", "scheduler")
+    }
+    checks["database"] = await opened.check()
+    return checks
+
+
+# --- what runs beside the tree -------------------------------------------------------------------------------------
+
+
+def _keep(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    """Run ``work`` until the stack unwinds."""
+    task = asyncio.get_running_loop().create_task(work, name=name)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.wait([task])
+
+    stack.push_async_callback(end)
+
+
+async def _heartbeat(opened: OpenStore, ending: Ending) -> None:
+    while True:
+        await asyncio.sleep(HEARTBEAT)
+        try:
+            await opened.owner.heartbeat()
+        except StoreUnavailable as error:
+            logger.debug("no heartbeat: %s", error)
+        except OwnershipLost as error:
+            ending.begin(str(error), EX_FAILED)
+
+
+async def _measure_lag(owner: LoopOwner, metrics: Metrics) -> None:
+    while True:
+        due = owner.clock.monotonic() + LAG_EVERY
+        await asyncio.sleep(LAG_EVERY)
+        metrics.loop_lag.observe(max(0.0, owner.clock.monotonic() - due))
+
+
+async def _watch_root(root: Ref, ending: Ending) -> None:
+    """The root ends only by our stop or because it gave up: then systemd starts us afresh."""
+    while not await root.wait_stopped(3600.0):
+        pass
+    ending.begin("the supervisor gave up; see the log above", EX_FAILED)
+
+
+async def _stop_tree(root: Ref) -> None:
+    root.stop(block=False)
+    if not await root.wait_stopped(STOP_WITHIN):
+        logger.error("the tree didn't stop within %s s and is killed", STOP_WITHIN)
+        root.kill()
+        await root.wait_stopped(1.0)

@@ -1,0 +1,247 @@
+"""The commands. None imports what it doesn't need: telethon alone takes 1.2 s."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.options import (
+    BAD_SETTINGS,
+    Commands,
+    Target,
+    config_option,
+    config_path,
+    daemon_options,
+    fail,
+    json_option,
+    load,
+    show,
+)
+from daemon.signin_commands import login, session
+
+LONGEST_WAIT = 600
+HEALTH_TIMEOUT = 3.0
+"""Seconds; a container's health check is given up after 5 or more."""
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Keep Telegram accounts signed in on one event loop, and their channels' posts in PostgreSQL.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 69 the daemon can't be reached, 78 the settings are wrong.
+    """
+
+
+@cli.command()
+@config_option
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Take the database from a daemon on another host. Only when you know that it is off.",
+)
+@json_option
+def run(config: Path | None, *, take_over: bool, as_json: bool) -> None:
+    """Run the daemon until SIGTERM or SIGINT.
+
+    With --json the log is JSON, whatever the settings say.
+    """
+    settings, _ = load(config)
+    if as_json:
+        settings = settings.model_copy(update={"logging": settings.logging.model_copy(update={"format": "json"})})
+    from daemon import app
+
+    sys.exit(app.run(settings, take_over=take_over))
+
+
+@cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def sandbox(arguments: tuple[str, ...]) -> None:
+    """Run a Telegram data centre on loopback.
+
+    All arguments are the sandbox's own: see telewarden sandbox --help.
+    """
+    # -P: a folder named sandbox where the command is run must not be taken for ours.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "sandbox", *arguments])  # noqa: S606 -- no shell is wanted
+
+
+@cli.command()
+@daemon_options
+def users(target: Target, *, as_json: bool) -> None:
+    """List the users and whether they are signed in."""
+    document = target.daemon().get("/users").document
+    if as_json:
+        show(document)
+        return
+    for user in document["users"]:
+        click.echo(f"User {user['id']}: authenticated={user['is_authenticated']}, channels={user['channels']}")
+
+
+@cli.command()
+@daemon_options
+def channels(target: Target, *, as_json: bool) -> None:
+    """List the channels and how many users follow each."""
+    document = target.daemon().get("/channels").document
+    if as_json:
+        show(document)
+        return
+    for channel in document["channels"]:
+        name = f"@{channel['username']}" if channel["username"] else channel["id"]
+        click.echo(f"Channel {name}: subscriptions={channel['subscriptions']}")
+
+
+@cli.command()
+@daemon_options
+def clients(target: Target, *, as_json: bool) -> None:
+    """List the Telegram clients in the daemon's memory and the event loop of each."""
+    document = target.daemon().get("/clients").document
+    if as_json:
+        show(document)
+        return
+    for client in document["clients"]:
+        click.echo(f"Client {client['id']}: loop={client['loop']}, same={client['same']}")
+
+
+@cli.command()
+@click.argument("user_id", type=click.IntRange(1, 2**63 - 1), required=False)
+@click.option("--all", "everyone", is_flag=True, help="Parse the channels of all users, each once.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, LONGEST_WAIT),
+    help="Wait that many seconds for the end; exit 1 if it fails or isn't done by then.",
+)
+@daemon_options
+def parse(target: Target, user_id: int | None, wait: float | None, *, everyone: bool, as_json: bool) -> None:
+    """Collect what is new in the channels of USER_ID, or of all users.
+
+    Without --wait it starts the parse and says its job's id. A parse that runs already is not started again.
+    """
+    if everyone == (user_id is not None):
+        raise click.UsageError("give either a USER_ID or --all")
+    path = "/parse/all" if everyone else f"/parse/user/{user_id}"
+    given = None if wait is None else f"{wait:.3f}"
+    job = target.daemon().post(path, query={"wait": given}, timeout=30.0 + (wait or 0)).document
+    if as_json:
+        show(job)
+    else:
+        click.echo(
+            f"Job {job['job_id']}: {job['state']}, channels={job['channels_done']}/{job['channels_total']}, "
+            f"posts_added={job['posts_added']}, posts_edited={job['posts_edited']}"
+        )
+    if job["state"] in {"failed", "cancelled"}:
+        fail(f"the parse {job['state']}: {job['error'] or 'the log says why'}")
+    if wait is not None and job["state"] != "success":
+        fail(f"the parse isn't done after {wait:g} s; it goes on in the daemon")
+
+
+@cli.command()
+@click.argument("channel")
+@click.option("--after-id", type=click.IntRange(0, 2**63 - 1), help="Only posts above this id.")
+@click.option("--limit", type=click.IntRange(1, 5000), help="At most so many posts. Default: 1000.")
+@daemon_options
+def posts(target: Target, channel: str, after_id: int | None, limit: int | None, *, as_json: bool) -> None:
+    """Print a channel's posts, oldest first: id, time and the text's first line.
+
+    CHANNEL is a name, @name, t.me/name or an id.
+    """
+    query = {"channel": channel, "after_id": after_id, "limit": limit}
+    document = target.daemon().get("/posts", query).document
+    if as_json:
+        show(document)
+        return
+    for post in document["posts"]:
+        first = next(iter(post["text"].splitlines()), "")
+        click.echo(f"{post['id']}\t{post['date']}\t{first}")
+    if document["next_after_id"] is not None:
+        click.echo(f"There are more: --after-id {document['next_after_id']}", err=True)
+
+
+@cli.command()
+@daemon_options
+def health(target: Target, *, as_json: bool) -> None:
+    """Ask whether the daemon's loop beats: exit 0, or 69 when nothing answers within 3 s."""
+    document = target.daemon().get("/livez", timeout=HEALTH_TIMEOUT).document
+    show(document) if as_json else click.echo(document["status"])
+
+
+@cli.command()
+@json_option
+def version(*, as_json: bool) -> None:
+    """Say which version this is."""
+    from importlib import metadata
+
+    number = metadata.version("telewarden")
+    show({"telewarden": number, "python": sys.version.split()[0]}) if as_json else click.echo(f"telewarden {number}")
+
+
+@cli.command()
+@config_option
+@json_option
+def check(config: Path | None, *, as_json: bool) -> None:
+    """Check the settings and show what is effective; secrets stay hidden.
+
+    Every fault is a line FILE:LINE: KEY: TEXT on stderr, and the exit code is 78.
+    """
+    path = config_path(config)
+    if as_json:
+        _check_as_json(path)
+        return
+    settings, _ = load(path)
+    click.echo(f"{path or 'the built-in defaults'}: the settings are valid; effective are")
+    for line in _flat("", _plain(settings)):
+        click.echo(f"  {line}")
+    from config.load import missing_credentials
+
+    if note := missing_credentials(settings):
+        click.echo(f"Note: {note}")
+
+
+def _check_as_json(path: Path | None) -> None:
+    from config.load import SettingsInvalid, load_settings
+
+    try:
+        settings = load_settings(path, os.environ)
+    except SettingsInvalid as invalid:
+        faults = [{"where": fault.where, "path": fault.path, "text": fault.text} for fault in invalid.faults]
+        show({"valid": False, "config": path and str(path), "faults": faults})
+        sys.exit(BAD_SETTINGS)
+    show({"valid": True, "config": path and str(path), "settings": _plain(settings)})
+
+
+def _plain(value: Any) -> Any:
+    """Settings as JSON has them, durations and start policies as they are written, secrets starred."""
+    from datetime import timedelta
+
+    from config.model import Section, Start
+    from config.values import render_duration
+
+    match value:
+        case Start():
+            return value.words
+        case Section():
+            return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+        case tuple():
+            return [_plain(item) for item in value]
+        case timedelta():
+            return render_duration(value)
+        case bool() | int() | float() | None:
+            return value
+        case _:
+            return str(value)
+
+
+def _flat(path: str, value: Any) -> list[str]:
+    match value:
+        case dict():
+            return [line for name, inner in value.items() for line in _flat(f"{path}.{name}" if path else name, inner)]
+        case [dict(), *_]:
+            return [line for nth, inner in enumerate(value) for line in _flat(f"{path}[{nth}]", inner)]
+        case _:
+            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False).replace('"', "")
+            return [f"{path}: {shown}"]
+
+
+cli.add_command(login)
+cli.add_command(session)

@@ -1,0 +1,152 @@
+"""``login`` and ``session import``: through the running daemon, else on their own."""
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from daemon.http_client import Daemon, DaemonRefused, DaemonUnreachable
+from daemon.options import BAD_SETTINGS, FAILED, UNREACHABLE, USAGE, Failure, Target, daemon_options, fail, show
+from daemon.session_file import NotASession, session_text
+
+if TYPE_CHECKING:
+    from actors.messages import Profile
+    from config.model import Settings
+
+TIMEOUT = 90.0
+"""Seconds for a step: the daemon waits up to 75 for Telegram."""
+ENTRIES = 3
+"""Wrong entries that are forgiven where a person types them."""
+SESSION_MOST = 64 * 1024 * 1024
+
+
+@click.command()
+@click.option("--phone", required=True, help="The account's number with its country code: +4930123456.")
+@click.option("--code", help="The code that Telegram sent. Default: it is asked for.")
+@daemon_options
+def login(target: Target, phone: str, code: str | None, *, as_json: bool) -> None:
+    """Sign a user in: Telegram sends a code, which is asked for; so is a two-factor password.
+
+    The running daemon signs in and starts to collect at once. Where none runs and no --url is given, the session goes
+    straight into the store of the settings.
+    """
+    if not 5 <= sum(each.isdecimal() for each in phone) <= 20:
+        fail("--phone must be a number with its country code, such as +4930123456", USAGE)
+    prompts = Prompts(code)
+    try:
+        step = _through_daemon(target.daemon(), phone, prompts)
+    except DaemonUnreachable:
+        if target.named:
+            raise
+        profile = _alone(target, lambda settings: _sign_in_alone(settings, phone, prompts))
+        step = {"state": "done", "account_id": profile.account_id}
+    _tell(int(step["account_id"]), as_json=as_json)
+
+
+def _through_daemon(daemon: Daemon, phone: str, prompts: "Prompts") -> Any:
+    step = daemon.post("/signin", {"phone": phone}, timeout=TIMEOUT).document
+    path = f"/signin/{step['sign_in_id']}"
+    for state, name, ask in (("code_needed", "code", prompts.code), ("password_needed", "password", prompts.password)):
+        wrong, left = None, ENTRIES
+        while step["state"] == state:
+            try:
+                step = daemon.post(f"{path}/{name}", {name: ask(wrong)}, timeout=TIMEOUT).document
+            except DaemonRefused as refused:
+                left -= 1
+                if refused.document.get("state") != state or not left:
+                    raise
+                wrong = refused.detail
+    return step
+
+
+def _sign_in_alone(settings: "Settings", phone: str, prompts: "Prompts") -> "Profile":
+    from daemon.alone import sign_in_alone
+
+    return sign_in_alone(settings, phone, ask_code=prompts.code, ask_password=prompts.password)
+
+
+class Prompts:
+    """Asks at the terminal; without one, reads a line of stdin for each question."""
+
+    def __init__(self, code: str | None) -> None:
+        self._code = code
+
+    def code(self, wrong: str | None) -> str:
+        given, self._code = self._code, None
+        return given if given is not None else self._ask("Code from Telegram", wrong, hidden=False)
+
+    def password(self, wrong: str | None) -> str:
+        return self._ask("Two-factor password", wrong, hidden=True)
+
+    @staticmethod
+    def _ask(question: str, wrong: str | None, *, hidden: bool) -> str:
+        if wrong is not None:
+            click.echo(wrong, err=True)
+        if sys.stdin.isatty():
+            return str(click.prompt(question, hide_input=hidden, err=True))
+        line = sys.stdin.readline().rstrip("\r\n")
+        if not line:
+            raise Failure(f"{question} is needed: there is no terminal to ask at, and stdin has no line for it", FAILED)
+        return line
+
+
+@click.group()
+def session() -> None:
+    """Sessions made elsewhere.
+
+    A session is a Telegram account: whoever has it has all of it.
+    """
+
+
+@session.command("import")
+@click.argument("file", type=click.File("rb"), default="-")
+@daemon_options
+def import_(target: Target, file: BinaryIO, *, as_json: bool) -> None:
+    """Take over a Telethon session: FILE holds a StringSession's text, or is a .session file; - reads stdin.
+
+    It must not be used anywhere else from then on: Telegram ends a session that is connected twice.
+    """
+    try:
+        text = session_text(file.read(SESSION_MOST))
+    except NotASession as fault:
+        fail(f"{file.name}: {fault}")
+    try:
+        user = target.daemon().post("/sessions", {"session": text}, timeout=TIMEOUT).document
+        user_id = int(user["id"])
+    except DaemonUnreachable:
+        if target.named:
+            raise
+        user_id = _alone(target, lambda settings: _import_alone(settings, text)).account_id
+    _tell(user_id, as_json=as_json)
+
+
+def _import_alone(settings: "Settings", text: str) -> "Profile":
+    from daemon.alone import import_alone
+
+    return import_alone(settings, text)
+
+
+def _alone(target: Target, work: Callable[["Settings"], "Profile"]) -> "Profile":
+    """Do without a daemon, or say why that can't be."""
+    from config.load import missing_credentials
+
+    settings = target.settings()
+    if settings.sandbox.enabled:
+        fail("the sandbox runs only with its daemon: start 'telewarden run' first", UNREACHABLE)
+    if missing := missing_credentials(settings):
+        fail(missing, BAD_SETTINGS)
+    click.echo("No daemon runs here: the session goes straight into the store.", err=True)
+    from daemon.alone import REFUSALS
+
+    try:
+        return work(settings)
+    except REFUSALS as refused:
+        raise Failure(str(refused)) from refused
+
+
+def _tell(user_id: int, *, as_json: bool) -> None:
+    if as_json:
+        show({"id": user_id, "authenticated": True})
+    else:
+        click.echo(f"User {user_id}: signed in")

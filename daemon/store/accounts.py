@@ -1,0 +1,135 @@
+"""Accounts: who they are, how they are, and their sealed sessions."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import asyncpg
+import orjson
+
+from actors.errors import SessionRejected, UserUnknown
+from actors.messages import AccountId, AccountRow, AccountState, Profile, SessionKey, UpdateState
+from actors.ports import Keys
+from daemon.store.pool import Connection, Database
+
+_ROWS = """
+SELECT u.id AS account_id, u.username, u.first_name, u.last_name, u.bot, u.state, u.cause,
+    EXISTS (SELECT FROM sessions s WHERE s.account_id = u.id) AS has_session,
+    (SELECT count(*) FROM memberships m WHERE m.account_id = u.id AND m.active) AS channels
+FROM users u
+"""
+_ALL = _ROWS + "ORDER BY u.id"
+_ONE = _ROWS + "WHERE u.id = $1"
+_SAVE_PROFILE = """
+INSERT INTO users AS u (id, username, first_name, last_name, bot) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (id) DO UPDATE SET username = excluded.username, first_name = excluded.first_name,
+    last_name = excluded.last_name, bot = excluded.bot, changed_at = now()
+WHERE (u.username, u.first_name, u.last_name, u.bot)
+    IS DISTINCT FROM (excluded.username, excluded.first_name, excluded.last_name, excluded.bot)
+"""
+_SET_STATE = "UPDATE users SET state = $2, cause = $3, changed_at = now() WHERE id = $1 RETURNING id"
+_SESSION = "SELECT sealed FROM sessions WHERE account_id = $1"
+_SAVE_SESSION = """
+INSERT INTO sessions (account_id, sealed) VALUES ($1, $2)
+ON CONFLICT (account_id) DO UPDATE SET sealed = excluded.sealed, saved_at = now()
+"""
+_WIPE_SESSION = "DELETE FROM sessions WHERE account_id = $1"
+_UPDATE_STATE = "SELECT pts, qts, date, seq FROM update_states WHERE account_id = $1"
+_SAVE_UPDATE_STATE = """
+INSERT INTO update_states (account_id, pts, qts, date, seq) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (account_id) DO UPDATE
+SET pts = excluded.pts, qts = excluded.qts, date = excluded.date, seq = excluded.seq
+"""
+_FLOODS = "SELECT method, until FROM floods WHERE account_id = $1 AND until > now()"
+_SAVE_FLOOD = """
+INSERT INTO floods AS f (account_id, method, until) VALUES ($1, $2, $3)
+ON CONFLICT (account_id, method) DO UPDATE SET until = greatest(f.until, excluded.until)
+"""
+
+
+class StoredAccounts:
+    """Implements ``actors.ports.Accounts``. Writes for an account without a row raise UserUnknown."""
+
+    def __init__(self, database: Database, keys: Keys) -> None:
+        self._database = database
+        self._keys = keys
+
+    async def all(self) -> tuple[AccountRow, ...]:
+        async with self._database.reading() as connection:
+            return tuple(AccountRow(**dict(row)) for row in await connection.fetch(_ALL))
+
+    async def one(self, account_id: AccountId) -> AccountRow | None:
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(_ONE, account_id)
+        return None if row is None else AccountRow(**dict(row))
+
+    async def save_profile(self, profile: Profile) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(
+                _SAVE_PROFILE,
+                *(profile.account_id, profile.username, profile.first_name, profile.last_name, profile.bot),
+            )
+
+    async def set_state(self, account_id: AccountId, state: AccountState, cause: str | None) -> None:
+        async with self._database.writing() as connection:
+            if await connection.fetchval(_SET_STATE, account_id, state, cause) is None:
+                raise UserUnknown(account_id)
+
+    async def session(self, account_id: AccountId) -> SessionKey | None:
+        async with self._database.reading() as connection:
+            sealed = await connection.fetchval(_SESSION, account_id)
+        return None if sealed is None else _parsed(account_id, self._keys.open(account_id, sealed))
+
+    async def save_session(self, key: SessionKey) -> None:
+        sealed = self._keys.seal(key.account_id, _packed(key))
+        async with self._writing_for(key.account_id) as connection:
+            await connection.execute(_SAVE_SESSION, key.account_id, sealed)
+
+    async def wipe_session(self, account_id: AccountId) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(_WIPE_SESSION, account_id)
+
+    async def update_state(self, account_id: AccountId) -> UpdateState | None:
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(_UPDATE_STATE, account_id)
+        return None if row is None else UpdateState(**dict(row))
+
+    async def save_update_state(self, account_id: AccountId, state: UpdateState) -> None:
+        async with self._writing_for(account_id) as connection:
+            await connection.execute(_SAVE_UPDATE_STATE, account_id, state.pts, state.qts, state.date, state.seq)
+
+    async def floods(self, account_id: AccountId) -> Mapping[str, datetime]:
+        """Past by the database's clock."""
+        async with self._database.reading() as connection:
+            return {row["method"]: row["until"] for row in await connection.fetch(_FLOODS, account_id)}
+
+    async def save_flood(self, account_id: AccountId, method: str, until: datetime) -> None:
+        """A shorter wait never ends a longer one."""
+        async with self._writing_for(account_id) as connection:
+            await connection.execute(_SAVE_FLOOD, account_id, method, until)
+
+    @asynccontextmanager
+    async def _writing_for(self, account_id: AccountId) -> AsyncIterator[Connection]:
+        try:
+            async with self._database.writing() as connection:
+                yield connection
+        except asyncpg.ForeignKeyViolationError as error:
+            raise UserUnknown(account_id) from error
+
+
+def _packed(key: SessionKey) -> bytes:
+    return orjson.dumps({"dc": key.dc_id, "address": key.address, "port": key.port, "key": key.auth_key.hex()})
+
+
+def _parsed(account_id: AccountId, plain: bytes) -> SessionKey:
+    try:
+        parts = orjson.loads(plain)
+        return SessionKey(
+            account_id=account_id,
+            dc_id=int(parts["dc"]),
+            address=str(parts["address"]),
+            port=int(parts["port"]),
+            auth_key=bytes.fromhex(parts["key"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise SessionRejected(f"the session of account {account_id} opens, but isn't a session") from error

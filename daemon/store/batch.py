@@ -1,0 +1,163 @@
+"""What a batch of records amounts to, as plain functions: which copy of a post is stored, and what each record gets."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from operator import attrgetter
+
+import orjson
+
+from actors.messages import ChannelId, Post, Record
+
+Key = tuple[ChannelId, int]
+
+COLUMNS = (
+    *("channel_id", "message_id", "kind", "date", "edited_at", "grouped_id", "reply_to_id"),
+    *("pinned", "silent", "noforwards", "text", "author", "entities", "media", "forward", "action"),
+)
+"""Of posts, as the attributes of Post are called."""
+STATS = ("views", "forwards", "replies", "reactions")
+
+_values = attrgetter(*COLUMNS, *STATS)
+_OLDEST = datetime.min.replace(tzinfo=UTC)
+_NUL = rb"\u0000"
+
+
+@dataclass(slots=True)
+class Copy:
+    """The newest copy of one post in the batch."""
+
+    post: Post
+    pts: int | None
+    first: int
+    """Index of the record that named the post first: the one that added it, if it is new."""
+    newest: int
+    """Index of the first record that came with this text: the one that edited the post, if it isn't new."""
+
+
+def newest_copies(batch: Sequence[Record]) -> dict[Key, Copy]:
+    """One copy a post: PostgreSQL refuses to write a row twice in one statement."""
+    copies: dict[Key, Copy] = {}
+    for index, record in enumerate(batch):
+        for post in record.posts:
+            if post.channel_id != record.channel_id:
+                raise ValueError(f"a post of channel {post.channel_id} in a record of channel {record.channel_id}")
+            key = (post.channel_id, post.message_id)
+            copy = copies.get(key)
+            if copy is None:
+                copies[key] = Copy(post, record.pts, index, index)
+            elif supersedes(post, record.pts, copy.post, copy.pts):
+                newest = copy.newest if _reads_alike(post, copy.post) else index
+                copies[key] = Copy(post, _greatest(record.pts, copy.pts), copy.first, newest)
+    return copies
+
+
+def supersedes(new: Post, new_pts: int | None, old: Post, old_pts: int | None) -> bool:
+    """Whether ``new`` may take the place of ``old``: not older by pts, nor by edit date. ``_MERGE`` says it in SQL."""
+    if old.kind == "undecodable":
+        return True
+    if new.kind != old.kind:
+        return False
+    if new_pts is not None and old_pts is not None and new_pts < old_pts:
+        return False
+    return (new.edited_at or _OLDEST) >= (old.edited_at or _OLDEST)
+
+
+def _reads_alike(one: Post, other: Post) -> bool:
+    return (one.text, one.entities, one.media) == (other.text, other.entities, other.media)
+
+
+def rows(copies: Iterable[Copy]) -> Iterator[tuple[object, ...]]:
+    """Values of COLUMNS, STATS and pts, without the NULs that PostgreSQL can't keep."""
+    for copy in copies:
+        post = copy.post
+        if _has_nul(post):
+            post = _without_nul(post)
+        yield *_values(post), copy.pts
+
+
+def _has_nul(post: Post) -> bool:
+    """Whether there may be one: written out, since this is asked for every post."""
+    return bool(
+        "\0" in post.text
+        or (post.author and "\0" in post.author)
+        or (post.entities and _NUL in post.entities)
+        or (post.media and _NUL in post.media)
+        or (post.forward and _NUL in post.forward)
+        or (post.action and _NUL in post.action)
+        or (post.reactions and _NUL in post.reactions)
+    )
+
+
+def _without_nul(post: Post) -> Post:
+    return replace(
+        post,
+        text=post.text.replace("\0", ""),
+        author=post.author and post.author.replace("\0", ""),
+        entities=_json_without_nul(post.entities),
+        media=_json_without_nul(post.media),
+        forward=_json_without_nul(post.forward),
+        action=_json_without_nul(post.action),
+        reactions=_json_without_nul(post.reactions),
+    )
+
+
+def _json_without_nul(blob: bytes | None) -> bytes | None:
+    return blob and orjson.dumps(_clean(orjson.loads(blob)))
+
+
+def _clean(value: object) -> object:
+    match value:
+        case str():
+            return value.replace("\0", "")
+        case list():
+            return [_clean(part) for part in value]
+        case dict():
+            return {str(_clean(name)): _clean(part) for name, part in value.items()}
+    return value
+
+
+@dataclass(slots=True)
+class Counts:
+    """Of one record."""
+
+    added: int = 0
+    edited: int = 0
+    deleted: int = 0
+
+
+@dataclass(slots=True)
+class Sum:
+    """What a batch adds to one channel's coverage."""
+
+    start_id: int | None = None
+    top_id: int | None = None
+    pts: int | None = None
+    added: int = 0
+    edited: int = 0
+    backfilled: int = 0
+    deleted: int = 0
+
+
+def sums(batch: Sequence[Record], counts: Sequence[Counts]) -> Mapping[ChannelId, Sum]:
+    """Per channel: the first start, the greatest top and pts, and the counters by road."""
+    result: dict[ChannelId, Sum] = {}
+    for record, count in zip(batch, counts, strict=True):
+        total = result.setdefault(record.channel_id, Sum())
+        if total.start_id is None:
+            total.start_id = record.start_id
+        total.top_id = _greatest(total.top_id, record.top_id)
+        total.pts = _greatest(total.pts, record.pts)
+        total.deleted += count.deleted
+        if record.road == "backfill":
+            total.backfilled += count.added
+        else:
+            total.added += count.added
+            total.edited += count.edited
+    return result
+
+
+def _greatest(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return max(one, other)

@@ -1,0 +1,170 @@
+"""Channels and memberships. Coverage is written by Posts alone."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import asyncpg
+
+from actors.errors import UserUnknown
+from actors.messages import AccountId, ChannelCondition, ChannelId, ChannelRow, Membership, Span
+from daemon.store.errors import ChannelMissing
+from daemon.store.pool import Connection, Database
+
+_ROWS = """
+SELECT c.id AS channel_id, c.username, c.title, c.condition, c.reader_id, c.noforwards,
+    (SELECT count(*) FROM memberships m WHERE m.channel_id = c.id AND m.active) AS subscriptions,
+    v.added_total + v.backfilled_total - v.deleted_total AS posts, v.start_id, v.top AS top_id, v.pts, v.covered
+FROM channels c JOIN coverage v ON v.channel_id = c.id
+"""
+_ALL = _ROWS + "ORDER BY c.id"
+_ONE = _ROWS + "WHERE c.id = $1"
+_BY_USERNAME = _ROWS + "WHERE lower(c.username) = lower($1)"
+_OF_ACCOUNT = "SELECT channel_id FROM memberships WHERE account_id = $1 AND active ORDER BY channel_id"
+_MEMBERSHIPS = """
+SELECT m.account_id, m.channel_id, m.access_hash, c.username, c.title, c.broadcast, c.noforwards
+FROM memberships m JOIN channels c ON c.id = m.channel_id
+WHERE m.active ORDER BY m.account_id, m.channel_id
+"""
+
+# Two lists at once could each wait for a name that the other holds.
+_ONE_LIST_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('telewarden.memberships'))"
+_FREE_NAMES = """
+UPDATE channels c SET username = NULL, changed_at = now()
+FROM unnest($1::bigint[], $2::text[]) AS n (channel_id, username)
+WHERE lower(c.username) = lower(n.username) AND c.id <> n.channel_id
+"""
+_SAVE_CHANNELS = """
+INSERT INTO channels AS c (id, username, title, broadcast, noforwards)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::boolean[])
+ON CONFLICT (id) DO UPDATE SET username = excluded.username, title = excluded.title, broadcast = excluded.broadcast,
+    noforwards = excluded.noforwards, changed_at = now()
+WHERE (c.username, c.title, c.broadcast, c.noforwards)
+    IS DISTINCT FROM (excluded.username, excluded.title, excluded.broadcast, excluded.noforwards)
+"""
+_SAVE_COVERAGE = "INSERT INTO coverage (channel_id) SELECT * FROM unnest($1::bigint[]) ON CONFLICT DO NOTHING"
+_SAVE_MEMBERSHIPS = """
+INSERT INTO memberships AS m (account_id, channel_id, access_hash)
+SELECT $1, * FROM unnest($2::bigint[], $3::bigint[])
+ON CONFLICT (account_id, channel_id) DO UPDATE SET access_hash = excluded.access_hash, active = true, ended_at = NULL,
+    since = CASE WHEN m.active THEN m.since ELSE now() END
+WHERE NOT m.active OR m.access_hash <> excluded.access_hash
+"""
+_END_OTHERS = """
+UPDATE memberships SET active = false, ended_at = now()
+WHERE account_id = $1 AND active AND channel_id <> ALL($2::bigint[])
+"""
+_END = "UPDATE memberships SET active = false, ended_at = now() WHERE account_id = $1 AND channel_id = $2 AND active"
+_SET_READER = "UPDATE channels SET reader_id = $2 WHERE id = $1 RETURNING id"
+_SET_CONDITION = "UPDATE channels SET condition = $2, cause = $3, changed_at = now() WHERE id = $1 RETURNING id"
+
+_LINK = re.compile(
+    r"(?:https?://)?(?:www\.)?(?:t|telegram)\.(?:me|dog)/(?:s/)?(c/\d+|\w+)(?:[/?#].*)?", re.IGNORECASE | re.ASCII
+)
+_BOT_API = 1_000_000_000_000
+"""The Bot API calls channel n -(10^12 + n), which reads as -100n for ids of ten digits."""
+
+
+class StoredChannels:
+    """Implements ``actors.ports.Channels``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> tuple[ChannelRow, ...]:
+        async with self._database.reading() as connection:
+            return tuple(_row(row) for row in await connection.fetch(_ALL))
+
+    async def one(self, channel_id: ChannelId) -> ChannelRow | None:
+        return await self._find(_ONE, channel_id)
+
+    async def by_name(self, name: str) -> ChannelRow | None:
+        match parsed := named(name):
+            case int():
+                return await self._find(_ONE, parsed)
+            case str():
+                return await self._find(_BY_USERNAME, parsed)
+
+    async def of_account(self, account_id: AccountId) -> tuple[ChannelId, ...]:
+        async with self._database.reading() as connection:
+            return tuple(row[0] for row in await connection.fetch(_OF_ACCOUNT, account_id))
+
+    async def memberships(self) -> tuple[Membership, ...]:
+        async with self._database.reading() as connection:
+            return tuple(Membership(**dict(row)) for row in await connection.fetch(_MEMBERSHIPS))
+
+    async def save_memberships(
+        self, account_id: AccountId, memberships: Iterable[Membership], *, complete: bool
+    ) -> None:
+        """As the port says. Raises: UserUnknown."""
+        latest = {membership.channel_id: membership for membership in memberships}
+        try:
+            async with self._database.writing() as connection:
+                await connection.execute(_ONE_LIST_AT_A_TIME)
+                await _save(connection, account_id, latest)
+                if complete:
+                    await connection.execute(_END_OTHERS, account_id, list(latest))
+        except asyncpg.ForeignKeyViolationError as error:
+            raise UserUnknown(account_id) from error
+
+    async def end_membership(self, account_id: AccountId, channel_id: ChannelId) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(_END, account_id, channel_id)
+
+    async def set_reader(self, channel_id: ChannelId, account_id: AccountId | None) -> None:
+        await self._change(_SET_READER, channel_id, account_id)
+
+    async def set_condition(self, channel_id: ChannelId, condition: ChannelCondition, cause: str | None) -> None:
+        await self._change(_SET_CONDITION, channel_id, condition, cause)
+
+    async def _find(self, query: str, argument: object) -> ChannelRow | None:
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(query, argument)
+        return None if row is None else _row(row)
+
+    async def _change(self, query: str, channel_id: ChannelId, *arguments: object) -> None:
+        async with self._database.writing() as connection:
+            if await connection.fetchval(query, channel_id, *arguments) is None:
+                raise ChannelMissing(f"channel {channel_id} has no row")
+
+
+async def _save(connection: Connection, account_id: AccountId, latest: dict[ChannelId, Membership]) -> None:
+    ids = sorted(latest)
+    ordered = [latest[channel_id] for channel_id in ids]
+    # One name can stand only once; within a list the later channel has it.
+    holders = {m.username.lower(): m.channel_id for m in latest.values() if m.username}
+    names = [m.username if m.username and holders[m.username.lower()] == m.channel_id else None for m in ordered]
+    # First of all names free those that move, so that two channels may swap theirs.
+    await connection.execute(_FREE_NAMES, ids, names)
+    await connection.execute(
+        _SAVE_CHANNELS,
+        *(ids, names, [m.title for m in ordered]),
+        *([m.broadcast for m in ordered], [m.noforwards for m in ordered]),
+    )
+    await connection.execute(_SAVE_COVERAGE, ids)
+    await connection.execute(_SAVE_MEMBERSHIPS, account_id, ids, [m.access_hash for m in ordered])
+
+
+def named(name: str) -> ChannelId | str:
+    """The id or the username that ``name`` means: ``name``, ``@name``, a t.me link, a bare id or a ``-100…`` id."""
+    text = name.strip()
+    if link := _LINK.fullmatch(text):
+        text = link[1].removeprefix("c/")
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        return text.removeprefix("@")
+    number = int(text)
+    if number < -_BOT_API:
+        number = -number - _BOT_API
+    elif text.startswith("-100"):
+        number = int(text[4:] or 0)
+    return ChannelId(number)
+
+
+def _row(row: Any) -> ChannelRow:
+    values = dict(row)
+    return ChannelRow(**values | {"covered": _spans(values["covered"])})
+
+
+def _spans(covered: Iterable[Any]) -> tuple[Span, ...]:
+    """Spans of asyncpg's ranges; PostgreSQL writes those of integers as [from, to)."""
+    return tuple((part.lower, part.upper - 1) for part in covered)

@@ -1,0 +1,33 @@
+"""asyncpg's errors, translated where they leave the store."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from actors.errors import StoreUnavailable
+
+_TRY_AGAIN: tuple[type[BaseException], ...] = (
+    OSError,  # refused, reset, no such socket; TimeoutError is one
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,  # 08
+    asyncpg.TransactionRollbackError,  # 40: deadlock, serialization
+    asyncpg.InsufficientResourcesError,  # 53: disk full, too many connections
+    asyncpg.OperatorInterventionError,  # 57: shutting down, starting up, statement timeout
+    asyncpg.PostgresSystemError,  # 58: I/O errors of the server
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a disk that went read-only
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """What passes by itself becomes StoreUnavailable; everything else is a defect and goes through."""
+    try:
+        yield
+    except asyncpg.DataError:  # an InterfaceError by descent: a value that can't be sent
+        raise
+    except _TRY_AGAIN as error:
+        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,73 @@
+"""Parses that were asked for, and what has been summed up of each channel."""
+
+from datetime import datetime
+
+from actors.messages import AccountId, ChannelId, Job, JobId, JobKind, Summary
+from daemon.store.errors import ChannelMissing
+from daemon.store.pool import Database
+
+_SAVE = """
+INSERT INTO jobs (id, kind, user_id, state, channels_total, channels_done, posts_added, posts_edited, error,
+    started_at, finished_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, user_id = excluded.user_id, state = excluded.state,
+    channels_total = excluded.channels_total, channels_done = excluded.channels_done,
+    posts_added = excluded.posts_added, posts_edited = excluded.posts_edited, error = excluded.error,
+    started_at = excluded.started_at, finished_at = excluded.finished_at, saved_at = now()
+"""
+_ONE = """
+SELECT id AS job_id, kind, user_id, state, channels_total, channels_done, posts_added, posts_edited, error,
+    started_at, finished_at
+FROM jobs WHERE id = $1
+"""
+_END_INTERRUPTED = """
+WITH ended AS (
+    UPDATE jobs SET state = 'failed', error = 'interrupted by a restart', finished_at = $1, saved_at = now()
+    WHERE state IN ('queued', 'running') RETURNING 1
+) SELECT count(*) FROM ended
+"""
+
+# The coverage row is locked first, so that two summaries at once can't both report the same posts.
+_COUNTERS = "SELECT added_total, edited_total FROM coverage WHERE channel_id = $1 FOR NO KEY UPDATE"
+_MARK = "SELECT added, edited FROM summary_marks WHERE kind = $1 AND account_id = $2 AND channel_id = $3"
+_SET_MARK = """
+INSERT INTO summary_marks (kind, account_id, channel_id, added, edited) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (kind, account_id, channel_id) DO UPDATE SET added = excluded.added, edited = excluded.edited
+"""
+
+
+class StoredJobs:
+    """Implements ``actors.ports.Jobs``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save(self, job: Job) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(
+                _SAVE,
+                *(job.job_id, job.kind, job.user_id, job.state, job.channels_total, job.channels_done),
+                *(job.posts_added, job.posts_edited, job.error, job.started_at, job.finished_at),
+            )
+
+    async def one(self, job_id: JobId) -> Job | None:
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(_ONE, job_id)
+        return None if row is None else Job(**dict(row))
+
+    async def end_interrupted(self, now: datetime) -> int:
+        async with self._database.writing() as connection:
+            ended: int = await connection.fetchval(_END_INTERRUPTED, now)
+            return ended
+
+    async def summarize(self, kind: JobKind, account_id: AccountId | None, channel_id: ChannelId) -> Summary:
+        """As the port says. Raises: ChannelMissing."""
+        mark = ("user", account_id or 0, channel_id) if kind == "user" else ("all", 0, channel_id)
+        async with self._database.writing() as connection:
+            total = await connection.fetchrow(_COUNTERS, channel_id)
+            if total is None:
+                raise ChannelMissing(f"channel {channel_id} has no row")
+            before = await connection.fetchrow(_MARK, *mark) or (0, 0)
+            if tuple(total) != tuple(before):
+                await connection.execute(_SET_MARK, *mark, *total)
+        return Summary(channel_id=channel_id, added=total[0] - before[0], edited=total[1] - before[1])

@@ -1,0 +1,85 @@
+"""decide_restart, as properties."""
+
+import random
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.runtime.restart import Backoff, Failure, GiveUp, Intensity, Park, Restart, decide_restart, memory
+
+LIVES = st.lists(st.floats(0, 2000, allow_nan=False), min_size=1, max_size=40)
+
+
+def history(lives: list[float], down: float = 1.0) -> tuple[list[Failure], float]:
+    failures, now = [], 0.0
+    for lived in lives:
+        now += lived
+        failures.append(Failure(at=now, lived=lived))
+        now += down
+    return failures, failures[-1].at
+
+
+@given(lives=LIVES, restarts=st.integers(0, 6), period=st.floats(1, 1000))
+def test_intensity_gives_up_exactly_when_its_restarts_are_used_up(
+    lives: list[float], restarts: int, period: float
+) -> None:
+    failures, now = history(lives)
+    decision = decide_restart(Intensity(restarts=restarts, period=period), failures, now, random.Random(1))
+    recent = sum(now - failure.at <= period for failure in failures)
+    if recent > restarts:
+        assert decision == GiveUp(failures=recent, period=period)
+    else:
+        assert decision == Restart(delay=0.0)
+
+
+@given(lives=LIVES, seed=st.integers())
+def test_backoff_never_gives_up_and_waits_within_its_bounds(lives: list[float], seed: int) -> None:
+    policy = Backoff()
+    failures, now = history(lives)
+    decision = decide_restart(policy, failures, now, random.Random(seed))
+    crowded = any(sum(now - one.at <= span for one in failures) > most for most, span in policy.park_after)
+    match decision:
+        case Restart(delay=delay):
+            assert not crowded
+            assert 0.0 <= delay <= policy.most
+        case Park():
+            assert crowded
+        case GiveUp():
+            raise AssertionError("one child must not end the others")
+
+
+@given(streak=st.integers(1, 200), seed=st.integers())
+def test_each_wait_may_be_twice_the_last(streak: int, seed: int) -> None:
+    policy = Backoff(park_after=())
+    failures, now = history([5.0] * streak)
+    decision = decide_restart(policy, failures, now, random.Random(seed))
+    assert isinstance(decision, Restart)
+    assert decision.delay <= min(60.0, 2.0 ** min(streak - 1, 10))
+
+
+@given(lives=LIVES, seed=st.integers())
+def test_ten_healthy_minutes_make_the_next_wait_a_first_one(lives: list[float], seed: int) -> None:
+    policy = Backoff(park_after=())
+    failures, now = history([*lives, 600.0])
+    decision = decide_restart(policy, failures, now, random.Random(seed))
+    assert isinstance(decision, Restart)
+    assert decision.delay <= policy.first
+
+
+@given(lives=LIVES, seed=st.integers())
+def test_what_memory_forgets_does_not_matter(lives: list[float], seed: int) -> None:
+    policy = Backoff(healthy_after=600.0, park_after=((5, 60.0), (20, 3000.0)))
+    failures, now = history(lives)
+    kept = [one for one in failures if now - one.at <= memory(policy)]
+    whole = decide_restart(policy, failures, now, random.Random(seed))
+    short = decide_restart(policy, kept, now, random.Random(seed))
+    assert type(whole) is type(short)
+
+
+def test_jitter_spreads_a_thousand_that_fell_together() -> None:
+    rng = random.Random(7)
+    failures, now = history([5.0] * 5)
+    delays = [decide_restart(Backoff(park_after=()), failures, now, rng) for _ in range(1000)]
+    per_second = Counter(int(one.delay) for one in delays if isinstance(one, Restart))
+    assert max(per_second.values()) < 100

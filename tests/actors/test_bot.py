@@ -1,0 +1,222 @@
+"""The control bot in the sandbox: real private chats over a socket."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from telethon.tl import functions, types
+
+from actors import log
+from actors.bot import Bot
+from actors.errors import UserNotSignedIn
+from actors.messages import AccountId, AwaitJob, DescribeJob, Job, JobId, ParseUser, Profile
+from actors.runtime.actor import TaskActor
+from actors.runtime.loop import LoopOwner
+from config.model import Settings
+from tests.actors.telegram.house import Skewed, Watcher, account_ids, calls, fail, open_client, open_sandbox, place_of
+
+
+class Parser(TaskActor):
+    """Stands where the scheduler stands."""
+
+    def __init__(self, asked, error=None):
+        super().__init__()
+        self.asked = asked
+        self.error = error
+        self.job = Job(job_id=JobId("j"), kind="user", user_id=None, state="running", channels_total=4, channels_done=1)
+
+    def on_receive(self, message):
+        self.asked.append(message)
+        match message:
+            case ParseUser() if self.error is not None:
+                raise self.error
+            case ParseUser() | DescribeJob():
+                return self.job
+            case AwaitJob():
+                waits = sum(isinstance(each, AwaitJob) for each in self.asked)
+                return self.job if waits < 2 else replace(self.job, state="success", posts_added=47)
+
+
+class Chat:
+    """One user's private chat with the bot, over the user's own client."""
+
+    def __init__(self, client, bot, pushes):
+        self.client, self.bot, self.pushes = client, bot, pushes
+        self.sent = 0
+
+    async def say(self, text):
+        self.sent += 1
+        await self.client.ask(functions.messages.SendMessageRequest(self.bot, text, random_id=self.sent))
+
+    async def hear(self):
+        """The bot's next answer."""
+        async with asyncio.timeout(5):
+            while True:
+                for update in getattr(await self.pushes.get(), "updates", ()):
+                    if isinstance(update, types.UpdateNewMessage) and not update.message.out:
+                        return update.message.message
+
+
+@asynccontextmanager
+async def chat_of(dc, user_id, bot_id):
+    pushes = asyncio.Queue()
+    async with open_client(dc, user_id, on_update=pushes.put_nowait) as client:
+        username = dc.world.account(bot_id).username
+        found = await client.ask(functions.contacts.ResolveUsernameRequest(username))
+        yield Chat(client, types.InputPeerUser(bot_id, found.users[0].access_hash), pushes)
+
+
+@pytest.fixture
+async def dc():
+    async with open_sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def owner():
+    owner = LoopOwner(clock=Skewed(), development=True)
+    yield owner
+    await owner.close()
+
+
+@pytest.fixture
+def token(dc):
+    return next(account.token for account in dc.world.accounts.values() if account.is_bot)
+
+
+@pytest.fixture
+def bot_id(token):
+    return AccountId(int(token.partition(":")[0]))
+
+
+@pytest.fixture
+async def start(dc, store, owner, token, caplog):
+    caplog.set_level("DEBUG")
+    handler = Watcher(log.BOT_STARTED)
+
+    async def started():
+        ref = Bot.start(
+            token=token, store=store, settings=Settings(), datacenter=place_of(dc), loopback_only=True, key="bot"
+        )
+        async with asyncio.timeout(5):
+            await handler.times.get()
+        return ref
+
+    yield started
+    handler.close()
+
+
+@pytest.fixture
+async def user_id(dc, store):
+    user_id = AccountId(account_ids(dc)[0])
+    await store.accounts.save_profile(Profile(account_id=user_id, username=None, first_name="A", last_name=None))
+    await store.accounts.set_state(user_id, "active", None)
+    return user_id
+
+
+@pytest.fixture
+async def chat(dc, user_id, bot_id):
+    async with chat_of(dc, user_id, bot_id) as chat:
+        yield chat
+
+
+async def test_a_bot_signs_in_by_its_token_and_keeps_its_session(dc, store, start, bot_id):
+    ref = await start()
+    row = await store.accounts.one(bot_id)
+    assert (row.bot, row.state, row.has_session) == (True, "active", True)
+    await ref.stop(block=False)
+    dc.dc.dispatcher.counts.reset()
+    await start()
+    assert "auth.importBotAuthorization" not in calls(dc, 0) | calls(dc, bot_id)
+
+
+async def test_a_revoked_session_is_made_anew_by_the_token(dc, store, start, bot_id):
+    ref = await start()
+    old = await store.accounts.session(bot_id)
+    await ref.stop(block=False)
+    fail(dc, "users.getUsers", (401, "SESSION_REVOKED"))
+    await start()
+    assert (await store.accounts.session(bot_id)).auth_key != old.auth_key
+
+
+async def test_a_wrong_token_parks_the_bot_and_is_not_logged(dc, store, owner, token, caplog):
+    caplog.set_level("DEBUG")
+    ref = Bot.start(
+        token=token[:-1] + "_", store=store, settings=Settings(), datacenter=place_of(dc), loopback_only=True, key="bot"
+    )
+    assert await ref.wait_stopped(5)
+    assert ref.failure.park
+    assert token.partition(":")[2][:-1] not in caplog.text
+
+
+async def test_start_and_help_answer_a_known_user(start, chat):
+    await start()
+    await chat.say("/start")
+    assert "/parse" in await chat.hear()
+    await chat.say("/dance")
+    assert "/status" in await chat.hear()
+    await chat.say("just talk")
+    await chat.say("/start@sandbox_bot now")
+    assert "/parse" in await chat.hear()
+
+
+async def test_a_stranger_gets_no_further_than_a_greeting(dc, start, user_id, bot_id):
+    await start()
+    async with chat_of(dc, account_ids(dc)[1], bot_id) as stranger:
+        await stranger.say("/status")
+        answer = await stranger.hear()
+    assert "только" in answer
+    assert "Постов" not in answer
+
+
+async def test_status_counts_users_channels_and_posts(start, chat):
+    await start()
+    await chat.say("/status")
+    assert await chat.hear() == "Пользователей в сети: 1 из 1\nКаналов: 0\nПостов: 0\nПарсинг: не идёт"
+
+
+async def test_parse_is_asked_of_the_scheduler_and_its_end_is_told(start, chat, user_id):
+    await start()
+    asked = []
+    Parser.start(asked, key="scheduler")
+    await chat.say("/parse")
+    assert await chat.hear() == "Парсинг начат."
+    assert await chat.hear() == "✅ Парсинг завершен: добавлено 47 постов"
+    assert asked[0] == ParseUser(account_id=user_id)
+    await chat.say("/status")
+    assert "идёт, каналов 1 из 4" in await chat.hear()
+
+
+async def test_a_parse_that_cannot_be_is_answered_plainly(start, chat, user_id):
+    await start()
+    await chat.say("/parse")
+    assert "позже" in await chat.hear()
+    Parser.start([], UserNotSignedIn(user_id, "revoked"), key="scheduler")
+    await chat.say("/parse")
+    assert "revoked" in await chat.hear()
+
+
+async def test_what_was_said_while_the_bot_was_away_is_answered_once(start, chat):
+    ref = await start()
+    await ref.stop(block=False)
+    await chat.say("/start")
+    await start()
+    assert "/parse" in await chat.hear()
+    await chat.say("/status")
+    assert "Постов" in await chat.hear()
+    assert chat.pushes.qsize() <= 1  # the sender's own copy
+
+
+async def test_after_a_drop_the_bot_hears_again(dc, start, chat):
+    await start()
+    dc.drop_connections()
+    await chat.say("/start")
+    assert "/parse" in await chat.hear()
+
+
+async def test_words_and_names_leave_no_trace_in_the_log(start, chat, caplog):
+    await start()
+    await chat.say("/start canary-4711")
+    await chat.hear()
+    assert "canary-4711" not in caplog.text

@@ -1,0 +1,309 @@
+"""The actors together: a real data centre, a real database, the whole tree on the test's own loop."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry
+from telethon.sessions import StringSession
+
+from actors.errors import JobUnknown, UserNotSignedIn, UserUnknown
+from actors.messages import AwaitJob, DescribeJob, JobId, ParseAll, ParseUser, Profile, SessionKey
+from actors.metrics import Metrics
+from actors.runtime.owner import LoopOwner
+from actors.supervisor import Parts, Root
+from config.model import Collection, Datacenter, Settings, Start
+from sandbox.client import Sandbox
+from tests.processes import http
+
+ALL = Start(policy="all")
+
+
+class Tree:
+    """The supervisor with everything under it, and the sandbox it reads from."""
+
+    def __init__(self, sandbox, store):
+        self.sandbox, self.store = sandbox, store
+        self.metrics = Metrics(CollectorRegistry())
+        self.world = {}
+
+    async def sign_in(self):
+        self.world = await http("GET", f"{self.sandbox.control_url}/world")
+        for user in self.users:
+            await self.store.accounts.save_profile(
+                Profile(
+                    account_id=user["id"],
+                    username=user["username"],
+                    first_name=user["first_name"],
+                    last_name=user["last_name"],
+                )
+            )
+            key = StringSession(self.sandbox.session(user["id"])).auth_key.key
+            await self.store.accounts.save_session(
+                SessionKey(
+                    account_id=user["id"], dc_id=203, address=self.sandbox.address, port=self.sandbox.port, auth_key=key
+                )
+            )
+
+    @property
+    def users(self):
+        return [account for account in self.world["accounts"] if not account["bot"]]
+
+    @property
+    def channels(self):
+        return self.world["channels"]
+
+    def start(self, start=ALL):
+        self.owner = LoopOwner()
+        parts = Parts(
+            settings=Settings(collection=Collection(start=start)),
+            store=self.store,
+            metrics=self.metrics,
+            datacenter=Datacenter(id=203, address=self.sandbox.address, port=self.sandbox.port),
+            loopback_only=True,
+            bot_token=None,
+        )
+        self.root = Root.start(parts=parts, key="supervisor")
+
+    async def stop(self):
+        self.root.stop(block=False)
+        assert await self.root.wait_stopped(10)
+        await self.owner.close()
+
+    async def until(self, condition, within=20):
+        """Ask the database until the condition holds; every question is a round trip, so others get their turn."""
+        async with asyncio.timeout(within):
+            while not await condition():
+                pass
+
+    async def signed_in(self):
+        async def all_active():
+            return all(row.state == "active" for row in await self.store.accounts.all())
+
+        await self.until(all_active)
+
+    async def parse(self, request=None):
+        job = await self.owner.find("scheduler").call(request or ParseAll())
+        return await self.owner.find("scheduler").call(AwaitJob(job_id=job.job_id, wait=timedelta(seconds=25)))
+
+    async def held(self, channel):
+        return {post.message_id: post.text for post in await self.store.posts.page(channel, after_id=0, limit=10_000)}
+
+    def exists(self, channel):
+        return {
+            post["id"]: post["text"]
+            for post in self.sandbox.ledger(channel)["channels"][0]["posts"]
+            if not post["service"]
+        }
+
+    def calls(self, method):
+        return sum(account.get(method, 0) for account in self.sandbox.requests()["by_account"].values())
+
+
+@pytest.fixture
+async def tree(store):
+    async with Sandbox(accounts=3, channels=5, posts=600, seed=3) as sandbox:
+        tree = Tree(sandbox, store)
+        await tree.sign_in()
+        yield tree
+
+
+@pytest.fixture
+async def running(tree):
+    tree.start()
+    await tree.signed_in()
+    assert (await tree.parse()).state == "success"
+    yield tree
+    await tree.stop()
+
+
+async def test_every_channel_is_whole_and_each_was_read_by_one_account_alone(running):
+    for channel in running.channels:
+        assert await running.held(channel["id"]) == running.exists(channel["id"])
+    history = running.sandbox.requests()["history"]
+    assert len(history) == len(running.channels)
+    assert all(len(accounts) == 1 for accounts in history.values())
+
+
+async def test_a_parse_of_unchanged_channels_makes_no_history_call_and_adds_nothing(running):
+    before = running.calls("messages.getHistory")
+    job = await running.parse()
+    assert (job.state, job.posts_added) == ("success", 0)
+    assert running.calls("messages.getHistory") == before
+
+
+async def test_a_pushed_post_an_edit_and_a_deletion_reach_the_database_without_a_call(running):
+    channel = running.channels[0]["id"]
+    before = running.calls("messages.getHistory")
+    first, second = await running.sandbox.publish(channel, texts=["one", "two"])
+
+    async def stored():
+        return {first, second} <= set(await running.held(channel))
+
+    await running.until(stored)
+    await running.sandbox.edit(channel, first, "one, mended")
+    await running.sandbox.delete(channel, [second])
+
+    async def mended():
+        held = await running.held(channel)
+        return held.get(first) == "one, mended" and second not in held
+
+    await running.until(mended)
+    assert running.calls("messages.getHistory") == before
+
+
+async def test_posts_that_were_never_pushed_are_found_by_the_next_parse(running):
+    channel = running.channels[1]["id"]
+    ids = await running.sandbox.publish(channel, count=5, silent=True)
+    job = await running.parse()
+    assert job.posts_added == 5
+    assert set(ids) <= set(await running.held(channel))
+
+
+async def test_a_summary_counts_each_post_once_for_all_and_once_for_every_follower(running):
+    channel = next(channel for channel in running.channels if len(channel["members"]) > 1)
+    for member in channel["members"]:
+        await running.parse(ParseUser(account_id=member))
+    await running.sandbox.publish(channel["id"], count=3)
+    assert (await running.parse()).posts_added == 3
+    assert (await running.parse()).posts_added == 0
+    for member in channel["members"]:
+        assert (await running.parse(ParseUser(account_id=member))).posts_added == 3
+        assert (await running.parse(ParseUser(account_id=member))).posts_added == 0
+
+
+async def test_a_parse_that_runs_already_is_answered_with_its_own_job(running):
+    scheduler = running.owner.find("scheduler")
+    first = await scheduler.call(ParseAll())
+    assert (await scheduler.call(ParseAll(kind="schedule"))).job_id == first.job_id
+    done = await scheduler.call(AwaitJob(job_id=first.job_id, wait=timedelta(seconds=20)))
+    assert (await scheduler.call(DescribeJob(job_id=first.job_id))) == done
+    assert (await scheduler.call(ParseAll())).job_id != first.job_id
+
+
+async def test_unknown_users_signed_out_users_and_unknown_jobs_are_refused(running):
+    scheduler = running.owner.find("scheduler")
+    with pytest.raises(UserUnknown):
+        await scheduler.call(ParseUser(account_id=1))
+    with pytest.raises(JobUnknown):
+        await scheduler.call(DescribeJob(job_id=JobId("none")))
+    user = running.users[0]["id"]
+    await running.store.accounts.set_state(user, "signed_out", None)
+    with pytest.raises(UserNotSignedIn) as refused:
+        await scheduler.call(ParseUser(account_id=user))
+    assert refused.value.state == "signed_out"
+
+
+async def test_when_the_reader_is_thrown_out_another_member_reads_on(running):
+    channel = next(channel for channel in running.channels if len(channel["members"]) > 1)
+    reader = (await running.store.channels.one(channel["id"])).reader_id
+    fault = {"account": reader, "channel": channel["id"], "error": {"code": 400, "message": "CHANNEL_PRIVATE"}}
+    for method in ("messages.getHistory", "messages.getPeerDialogs"):
+        await http("POST", f"{running.sandbox.control_url}/faults", {**fault, "method": method, "count": 1000})
+    ids = await running.sandbox.publish(channel["id"], count=4, silent=True)
+    await running.parse()
+
+    async def whole():
+        return set(ids) <= set(await running.held(channel["id"]))
+
+    await running.until(whole)
+    successor = (await running.store.channels.one(channel["id"])).reader_id
+    assert successor != reader
+    assert successor in channel["members"]
+
+
+async def test_a_flood_is_waited_for_and_not_gone_round(running):
+    channel = next(channel for channel in running.channels if len(channel["members"]) > 1)
+    reader = (await running.store.channels.one(channel["id"])).reader_id
+    fault = {"method": "messages.getHistory", "count": 1, "error": {"code": 420, "message": "FLOOD_WAIT_1"}}
+    await http("POST", f"{running.sandbox.control_url}/faults", fault)
+    await running.sandbox.publish(channel["id"], count=3, silent=True)
+    started = datetime.now(UTC)
+    job = await running.parse()
+    assert (job.state, job.posts_added) == ("success", 3)
+    assert datetime.now(UTC) - started >= timedelta(seconds=1)
+    assert set(running.sandbox.requests()["history"][str(channel["id"])]) == {str(reader)}
+
+
+async def test_a_recorder_that_dies_in_the_middle_loses_nothing_and_reconnects_nobody(tree):
+    tree.start()
+    await tree.signed_in()
+    scheduler = tree.owner.find("scheduler")
+    job = await scheduler.call(ParseAll())
+    for channel in tree.channels:
+        await tree.sandbox.publish(channel["id"], count=20)
+        tree.owner.find("recorder").kill()
+        await tree.until(lambda: _alive(tree, "recorder"))
+        if channel is tree.channels[1]:
+            break
+    await scheduler.call(AwaitJob(job_id=job.job_id, wait=timedelta(seconds=20)))
+    assert (await tree.parse()).state == "success"
+    for channel in tree.channels:
+        assert await tree.held(channel["id"]) == tree.exists(channel["id"])
+    assert all(snapshot.restarts == 0 for snapshot in tree.owner.snapshot() if snapshot.key.startswith("account/"))
+    await tree.stop()
+
+
+async def _alive(tree, key):
+    await tree.store.accounts.all()
+    return tree.owner.get(key) is not None
+
+
+async def test_one_account_s_death_restarts_nobody_else_and_its_channels_go_on(running):
+    victim = running.users[0]["id"]
+    others = {user["id"] for user in running.users[1:]}
+    running.owner.find(f"account/{victim}").kill()
+
+    async def back():
+        await running.store.accounts.all()
+        ref = running.owner.get(f"account/{victim}")
+        return ref is not None and (await running.store.accounts.one(victim)).state == "active"
+
+    await running.until(back)
+    for channel in running.channels:
+        await running.sandbox.publish(channel["id"], count=2)
+    await running.parse()
+    for channel in running.channels:
+        assert await running.held(channel["id"]) == running.exists(channel["id"])
+    restarts = {snapshot.key: snapshot.restarts for snapshot in running.owner.snapshot()}
+    assert all(restarts[f"account/{other}"] == 0 for other in others)
+
+
+@pytest.mark.parametrize("policy", ["last", "now", "since"])
+async def test_a_new_channel_starts_where_the_policy_says(tree, policy):
+    channel = tree.channels[0]["id"]
+    posts = tree.sandbox.ledger(channel)["channels"][0]["posts"]
+    middle = datetime.fromisoformat(posts[len(posts) // 2]["date"]).date()
+    start = {
+        "last": Start(policy="last", count=10),
+        "now": Start(policy="now"),
+        "since": Start(policy="since", since=middle),
+    }[policy]
+    wanted = {
+        "last": [post for post in posts[-10:]],
+        "now": [],
+        "since": [post for post in posts if datetime.fromisoformat(post["date"]).date() >= middle],
+    }[policy]
+    tree.start(start)
+    await tree.signed_in()
+    await tree.parse()
+    assert set(await tree.held(channel)) == {post["id"] for post in wanted if not post["service"]}
+    (fresh,) = await tree.sandbox.publish(channel, count=1)
+    await tree.parse()
+    assert fresh in await tree.held(channel)
+    await tree.stop()
+
+
+async def test_a_stop_and_a_new_start_move_no_reader_and_add_no_duplicate(running):
+    readers = {row.channel_id: row.reader_id for row in await running.store.channels.all()}
+    before = running.sandbox.requests()["history"]
+    await running.stop()
+    for channel in running.channels:
+        await running.sandbox.publish(channel["id"], count=3)
+    running.start()
+    await running.signed_in()
+    job = await running.parse()
+    assert job.posts_added == 3 * len(running.channels)
+    assert {row.channel_id: row.reader_id for row in await running.store.channels.all()} == readers
+    for channel_id, accounts in running.sandbox.requests()["history"].items():
+        assert set(accounts) == set(before[channel_id])

@@ -1,0 +1,43 @@
+"""PostgreSQL for every test that asks for it: real, one server a run, one database a test."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from actors.ports import Store
+from daemon.keys import MasterKeys
+from daemon.store.embedded import EmbeddedPostgres
+from daemon.store.state_lock import StateLock
+from daemon.store.store import OpenStore, open_store
+from tests.postgres import fresh_database, make_template
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """DSN of the run's server (its own database; tests use ``dsn``)."""
+    async with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), fsync=False) as server:
+        await make_template(server.dsn)
+        yield server.dsn
+
+
+@pytest.fixture
+async def dsn(postgres: str) -> AsyncIterator[str]:
+    """A fresh, migrated database; fit for ``TELEWARDEN__DATABASE__DSN`` of a daemon process too."""
+    async with fresh_database(postgres) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def opened(dsn: str, tmp_path: Path) -> AsyncIterator[OpenStore]:
+    """A store over ``dsn`` that this test owns."""
+    with StateLock(tmp_path / "state") as lock:
+        async with await open_store(dsn, pool_size=4, keys=MasterKeys(bytes(range(32)))) as opened:
+            await opened.owner.take(lock)
+            yield opened
+
+
+@pytest.fixture
+def store(opened: OpenStore) -> Store:
+    return opened.store

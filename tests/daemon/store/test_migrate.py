@@ -1,0 +1,54 @@
+import asyncio
+
+import asyncpg
+import pytest
+
+from daemon.store.errors import SchemaTooNew
+from daemon.store.migrate import Migration, apply, migrate, migrations
+from daemon.store.store import open_store
+from tests.daemon.store.rows import ask
+from tests.postgres import execute, fresh_database
+
+
+@pytest.fixture
+async def empty(postgres):
+    async with fresh_database(postgres, template="template1") as dsn:
+        yield dsn
+
+
+async def test_a_fresh_database_gets_all_migrations_and_a_second_run_none(empty):
+    assert await migrate(empty) == len(migrations())
+    assert await migrate(empty) == 0
+    assert await ask(empty, "SELECT version, name FROM schema_migrations ORDER BY 1") == [
+        (migration.version, migration.name) for migration in migrations()
+    ]
+
+
+async def test_of_three_runners_at_once_each_migration_runs_once(empty):
+    assert sorted(await asyncio.gather(*(migrate(empty) for _ in range(3)))) == [0, 0, len(migrations())]
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(dsn):
+    await execute(dsn, "INSERT INTO schema_migrations (version, name) VALUES (9999, 'future')")
+    with pytest.raises(SchemaTooNew, match="9999"):
+        await open_store(dsn, pool_size=2, keys=None)
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind_and_keeps_those_before(empty):
+    good = Migration(version=1, name="0001", sql="CREATE TABLE one ()")
+    bad = Migration(version=2, name="0002", sql="CREATE TABLE two (); CREATE TABLE one ()")
+    connection = await asyncpg.connect(empty)
+    try:
+        with pytest.raises(asyncpg.DuplicateTableError):
+            await apply(connection, (good, bad))
+    finally:
+        await connection.close()
+    tables = await ask(empty, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+    assert tables == [("one",), ("schema_migrations",)]
+    assert await ask(empty, "SELECT version FROM schema_migrations") == [(1,)]
+
+
+def test_migrations_are_numbered_without_gaps_and_say_what_they_are_for():
+    known = migrations()
+    assert [migration.version for migration in known] == list(range(1, len(known) + 1))
+    assert all(migration.sql.startswith("-- ") for migration in known)
