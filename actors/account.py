@@ -18,7 +18,6 @@ from actors.errors import (
     FloodWaited,
     LoopbackViolated,
     Refused,
-    SessionRejected,
     StoreUnavailable,
     TryAgain,
 )
@@ -32,7 +31,6 @@ from actors.messages import (
     FetchHistory,
     FindStart,
     Introduce,
-    Membership,
     MembershipsRead,
     PeekChannels,
     Profile,
@@ -47,7 +45,7 @@ from actors.runtime.reply import Later
 from actors.telegram.caller import Caller, CallMetrics, NoMetrics
 from actors.telegram.client import AccountClient, SettingsIncomplete, build_client
 from actors.telegram.desk import Desk
-from actors.telegram.dialogs import read_memberships, resolve_names
+from actors.telegram.dialogs import read_memberships, resolve_names, stored_memberships
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.feed import Feed
 from actors.telegram.line import Ask, CatchUp, Check, Heal, Line, Look, Save, Task
@@ -107,6 +105,8 @@ class Account(TaskActor):
         """Whether the feed's memberships are all that the account has."""
         self._notes = Notes(account_id, store.accounts, self)
         self._line = Line()
+        self._introduced = False
+        """Whether the roster may think that this account is up."""
         self._failures = 0
         self._key_doubted = False
 
@@ -209,7 +209,7 @@ class Account(TaskActor):
                 await desk.serve(self._line, watch)
         finally:
             self._client = self._caller = None
-            self._turn_away()
+            self._line.turn_away(lambda name: TryAgain(self._id, name, "not connected"))
 
     async def _load_key(self) -> SessionKey:
         row = await self._store.accounts.one(self._id)
@@ -217,10 +217,7 @@ class Account(TaskActor):
             self._profile = Profile(
                 account_id=self._id, username=row.username, first_name=row.first_name, last_name=row.last_name
             )
-        try:
-            key = await self._store.accounts.session(self._id)
-        except SessionRejected as fault:
-            raise AccountUnusable(self._id, "parked", "the stored session doesn't open") from fault
+        key = await self._notes.load_key()
         if key is None:
             raise AccountUnusable(self._id, "signed_out", "there is no session")
         await self._enter("connecting", None)
@@ -234,7 +231,7 @@ class Account(TaskActor):
         self._profile = profile
         await self._store.accounts.save_profile(profile)
         feed, collection = self._feed, self._settings.collection
-        stored = feed.memberships.values() or await self._stored_memberships()
+        stored = feed.memberships.values() or await stored_memberships(self._store.channels, self._id)
         read, self._complete = await read_memberships(caller, self._id, stored, collection)
         found = await resolve_names(caller, self._id, read, self._store, collection)
         feed.memberships = {each.channel_id: each for each in (*read, *found)}
@@ -248,14 +245,12 @@ class Account(TaskActor):
     async def _introduce(self) -> None:
         """Be taken in by the roster before anyone is told that this user is signed in: a parse must find channels."""
         memberships = tuple(self._feed.memberships.values())
+        self._introduced = True
         introduction = Introduce(account_id=self._id, memberships=memberships, complete=self._complete)
         try:
             await self.owner.find("roster").call(introduction)
         except (RuntimeFault, ActorDeadError) as fault:  # a roster that restarts asks by itself (``RosterUp``)
             logger.info("account %s introduces itself later: %s", self._id, fault)
-
-    async def _stored_memberships(self) -> tuple[Membership, ...]:
-        return tuple(each for each in await self._store.channels.memberships() if each.account_id == self._id)
 
     async def _enter(self, state: AccountState, cause: str | None) -> None:
         self._state = state
@@ -273,7 +268,8 @@ class Account(TaskActor):
 
     async def _wait_after(self, fault: ActorsError) -> None:
         """Backoff 1, 2, 4 … 60 s with full jitter; a flood wait exactly; a key in doubt once, after a minute."""
-        if self._state == "active":
+        if self._introduced:
+            self._introduced = False
             self._outlet.tell_roster(AccountDown(account_id=self._id, state="connecting"))
         self._state = "connecting"
         self._failures += 1
@@ -288,11 +284,6 @@ class Account(TaskActor):
             self._key_doubted, delay = True, KEY_WAIT
         logger.info("account %s connects again in %.1f s: %s", self._id, delay, fault, extra={"account_id": self._id})
         await pause(self.owner.clock, delay)
-
-    def _turn_away(self) -> None:
-        for task in self._line.empty():
-            if task.later is not None and not task.later.done:
-                task.later.fail(TryAgain(self._id, type(task.request).__name__, "not connected"))
 
     def again(self, request: CatchUp | Look, wait: float) -> None:
         self.tell_later(wait, Ask(request=request))

@@ -15,7 +15,6 @@ from actors.errors import (
     FloodWaited,
     LoopbackViolated,
     Refused,
-    SessionRejected,
     StoreUnavailable,
     TryAgain,
     UserNotSignedIn,
@@ -45,7 +44,8 @@ HEARD = 1000
 WAIT = timedelta(seconds=25)
 """Each ask for the end of a job; asked again until it is done."""
 UP = frozenset({"active", "flooded"})
-LOST_KEYS = frozenset({"revoked", "duplicated", "signed_out"})
+LOST_KEYS = frozenset({"revoked", "duplicated", "signed_out", "parked"})
+"""States that a sign-in by the token cures: the session is gone, another's, or doesn't open any more."""
 RUNNING = frozenset({"queued", "running"})
 
 BotMessage = Command | Save
@@ -156,14 +156,10 @@ class Bot(TaskActor):
                 await self._serve(caller, watch)
         finally:
             self._caller = None
-            self._line.empty()
+            self._line.turn_away(lambda name: TryAgain(self._id, name, "not connected"))
 
     async def _load_key(self) -> SessionKey:
-        try:
-            key = await self._store.accounts.session(self._id)
-        except SessionRejected as fault:
-            raise AccountUnusable(self._id, "signed_out", "the stored session doesn't open") from fault
-        return key or await self._sign_in()
+        return await self._notes.load_key() or await self._sign_in()
 
     async def _sign_in(self) -> SessionKey:
         attempt = Attempt(self._settings.telegram, datacenter=self._datacenter, loopback_only=self._loopback_only)
@@ -182,7 +178,8 @@ class Bot(TaskActor):
         if fault.wait is not None:
             return FloodWaited(self._id, method, fault.wait)
         if fault.name.startswith("ACCESS_TOKEN_"):
-            return AccountUnusable(self._id, "parked", str(fault))
+            self._renewed = True  # another attempt would end the same
+            return AccountUnusable(self._id, "signed_out", str(fault))
         return TryAgain(self._id, method, fault.name)
 
     async def _go_up(self, caller: Caller) -> None:

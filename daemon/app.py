@@ -8,6 +8,7 @@ import signal
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import prometheus_client
@@ -41,9 +42,22 @@ HEARTBEAT = 10.0
 LAG_EVERY = 0.5
 WATCHDOG = 5.0
 """Seconds without a beat of the loop after which a thread outside names what blocks it."""
+
+
+class StateRefused(Exception):
+    """The state folder can't be used; the text says why."""
+
+
 REFUSALS = (
-    StoreRefused, SandboxFailed, AddressUnavailable, TokenFileInvalid, MasterKeyRefused, OwnershipLost, StoreUnavailable
-)  # fmt: skip
+    StoreRefused,
+    SandboxFailed,
+    AddressUnavailable,
+    TokenFileInvalid,
+    MasterKeyRefused,
+    StateRefused,
+    OwnershipLost,
+    StoreUnavailable,
+)
 """Faults that an operator can mend: told in one plain line, without a traceback."""
 
 
@@ -70,13 +84,23 @@ def run(settings: Settings, *, take_over: bool = False) -> int:
     # A parsed page is tens of thousands of short-lived objects: the default thresholds collect in its middle.
     gc.set_threshold(50_000, 20, 100)
     try:
-        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_state_dir(settings.state_dir)
         access = Access.load(settings.admin, settings.state_dir)
         keys = load_master_keys(settings.state_dir, settings.keys.master_key_file)
         return run_owner(lambda owner: _run(owner, settings, access, keys, take_over=take_over), watchdog=WATCHDOG)
     except REFUSALS as error:
         logger.error("%s", error)  # noqa: TRY400 - plain words for an operator, no traceback
         return EX_FAILED
+
+
+def _make_state_dir(state_dir: Path) -> None:
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateRefused(
+            f"state_dir {state_dir} can't be made: {(error.strerror or str(error)).lower()}; set state_dir "
+            "(TELEWARDEN__STATE_DIR) to a folder that this user may write"
+        ) from error
 
 
 async def _run(owner: LoopOwner, settings: Settings, access: Access, keys: MasterKeys, *, take_over: bool) -> int:
@@ -86,8 +110,9 @@ async def _run(owner: LoopOwner, settings: Settings, access: Access, keys: Maste
     notify = Notifier.from_environment(os.environ)
     async with AsyncExitStack() as stack:
         lock = stack.enter_context(StateLock(settings.state_dir))
-        opened = await _open_store(stack, settings, keys)
-        await opened.owner.take(lock, take_over=take_over)
+        opened = await _open_store(stack, settings, keys, ending)
+        # The lock of the state folder proves that nobody else uses the PostgreSQL inside it.
+        await opened.owner.take(lock, take_over=take_over or settings.database.dsn is None)
         stack.push_async_callback(opened.owner.release)
         _keep(stack, _heartbeat(opened, ending), "ownership heartbeat")
         await _start(stack, owner, settings, opened=opened, access=access, ending=ending)
@@ -139,11 +164,12 @@ def _make_metrics(stack: AsyncExitStack, owner: LoopOwner) -> Metrics:
     return metrics
 
 
-async def _open_store(stack: AsyncExitStack, settings: Settings, keys: MasterKeys) -> OpenStore:
+async def _open_store(stack: AsyncExitStack, settings: Settings, keys: MasterKeys, ending: Ending) -> OpenStore:
     if settings.database.dsn is not None:
         dsn, where = settings.database.dsn.get_secret_value(), "database.dsn"
     else:
         postgres = await stack.enter_async_context(EmbeddedPostgres(settings.state_dir / "postgres"))
+        _keep(stack, _watch_postgres(postgres, ending), "end of PostgreSQL")
         dsn, where = postgres.dsn, str(postgres.folder)
     opened = await open_store(dsn, pool_size=settings.database.pool_size, keys=keys)
     stack.push_async_callback(opened.close)
@@ -227,6 +253,11 @@ async def _measure_lag(owner: LoopOwner, metrics: Metrics) -> None:
         due = owner.clock.monotonic() + LAG_EVERY
         await asyncio.sleep(LAG_EVERY)
         metrics.loop_lag.observe(max(0.0, owner.clock.monotonic() - due))
+
+
+async def _watch_postgres(postgres: EmbeddedPostgres, ending: Ending) -> None:
+    await postgres.gone()
+    ending.begin(f"the embedded PostgreSQL ended; its log is {postgres.log}", EX_FAILED)
 
 
 async def _watch_root(root: Ref, ending: Ending) -> None:

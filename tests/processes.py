@@ -29,6 +29,10 @@ class Process:
         self._readers: list[asyncio.Task] = []
         self.process: asyncio.subprocess.Process
 
+    def run_as(self, *prefix):
+        """Put a command before the process's own."""
+        self._arguments = [*prefix, *self._arguments]
+
     async def start(self):
         self.process = await asyncio.create_subprocess_exec(
             *self._arguments,
@@ -70,8 +74,8 @@ class Process:
                 await self._news.wait()
 
     async def stop(self, sig=signal.SIGTERM, within=15):
-        """Send the signal, wait for the end, answer the exit code."""
-        if self.process.returncode is None:
+        """Send the signal (0: none), wait for the end, answer the exit code."""
+        if sig and self.process.returncode is None:
             self.process.send_signal(sig)
         try:
             async with asyncio.timeout(within):
@@ -120,8 +124,8 @@ class SandboxProcess(Process):
 class DaemonProcess(Process):
     """`telewarden run` on a free port; ``url`` is where it listens."""
 
-    def __init__(self, state_dir, *, env=None, config=None):
-        arguments = [PYTHON, "-m", "daemon", "run"]
+    def __init__(self, state_dir, *, env=None, config=None, python=PYTHON):
+        arguments = [python, "-m", "daemon", "run"]
         if config is not None:
             arguments += ["-c", str(config)]
         base = {"TELEWARDEN__STATE_DIR": str(state_dir), "TELEWARDEN__ADMIN__PORT": "0"}

@@ -83,6 +83,7 @@ class Mailbox:
         "_started",
         "_stops",
         "arrived",
+        "arriving",
         "closed",
         "ended",
         "failure",
@@ -115,8 +116,9 @@ class Mailbox:
         self._mail: deque[Letter] | tuple[()] = ()  # a deque takes 0.7 KB, and most mailboxes lie unused
         self._line: deque[asyncio.Future[None]] | None = None
         self._promised = 0
-        # Letters on their way from threads: each counter has one writer side, so neither needs a lock on the loop.
+        # Letters from threads: sent by them, arriving before and arrived after each is put into the mail.
         self.sent = 0
+        self.arriving = 0
         self.arrived = 0
 
     def __len__(self) -> int:
@@ -127,6 +129,14 @@ class Mailbox:
 
     def has_room(self) -> bool:
         return len(self._mail) + self._promised + self.sent - self.arrived < self.size
+
+    def has_room_seen_from_a_thread(self) -> bool:
+        """``has_room``, exact although the loop may be moving a letter from the way into the mail meanwhile."""
+        while True:
+            arrived = self.arrived
+            room = self.has_room()
+            if arrived == self.arrived == self.arriving:
+                return room
 
     def put(self, envelope: Envelope[Any], /) -> None:
         """Queue ``envelope``.

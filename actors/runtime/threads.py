@@ -31,7 +31,7 @@ class ThreadDoor:
         """
         box = letter.box
         with self._gate:
-            if type(letter.message) is not _ActorStop and not box.has_room():
+            if type(letter.message) is not _ActorStop and not box.has_room_seen_from_a_thread():
                 raise MailboxFull(box.key, box.size)
             box.sent += 1
             self._on_the_way.add(letter)
@@ -63,8 +63,9 @@ class ThreadDoor:
             return  # close() has answered for it
         self._on_the_way.discard(letter)
         box = letter.box
-        box.arrived += 1
+        box.arriving += 1
         if box.closed:
             self._turn_away(letter)
         else:
             box.force(letter)
+        box.arrived += 1

@@ -30,6 +30,9 @@ BURST = 64
 BACKLOG = 4096
 """Updates that may wait. Beyond it they are dropped and the account asks for the difference, which names what moved."""
 
+RETRY_DELAY = 0.5
+"""Seconds between Telethon's own few attempts at connecting; beyond them the account waits longer."""
+
 Feed = Callable[[Any], None]
 Doubt = Callable[[], None]
 
@@ -161,7 +164,7 @@ def build_client(
         timeout=10,
         request_retries=1,
         connection_retries=2,
-        retry_delay=0.5,
+        retry_delay=RETRY_DELAY,
         auto_reconnect=True,
         flood_sleep_threshold=0,
         raise_last_call_error=True,

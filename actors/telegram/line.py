@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,8 +77,9 @@ class Line:
             await self._arrived.wait()
         return self._tasks.popleft()
 
-    def empty(self) -> tuple[Task, ...]:
-        """Take everything out."""
-        left = tuple(self._tasks)
-        self._tasks.clear()
-        return left
+    def turn_away(self, refusal: Callable[[str], Exception]) -> None:
+        """Empty the line; who waits is answered with ``refusal`` of the request's name."""
+        while self._tasks:
+            task = self._tasks.popleft()
+            if task.later is not None and not task.later.done:
+                task.later.fail(refusal(type(task.request).__name__))

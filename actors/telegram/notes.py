@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from actors import log
-from actors.errors import StoreUnavailable
-from actors.messages import AccountId, UpdateState
+from actors.errors import AccountUnusable, SessionRejected, StoreUnavailable
+from actors.messages import AccountId, SessionKey, UpdateState
 from actors.ports import Accounts
 from actors.runtime.actor import TaskActor
 from actors.telegram.line import Save
@@ -24,6 +24,13 @@ class Notes:
         self._saved: UpdateState | None = None
         self._floods: dict[str, datetime] = {}
         self._due = False
+
+    async def load_key(self) -> SessionKey | None:
+        """The stored session. Raises: AccountUnusable where there is one that doesn't open."""
+        try:
+            return await self._accounts.session(self._id)
+        except SessionRejected as fault:
+            raise AccountUnusable(self._id, "parked", "the stored session doesn't open") from fault
 
     def keep_state(self, state: UpdateState | None) -> None:
         """Write ``state`` down within ``SAVE_AFTER`` seconds."""

@@ -28,7 +28,8 @@ from actors.messages import (
 )
 from actors.runtime.errors import ActorDeadError
 from actors.runtime.loop import LoopOwner
-from tests.actors.telegram.house import House, Skewed, account_ids, calls, fail, key_of, open_sandbox, send_letter
+from actors.runtime.message import Pause, Resume
+from tests.actors.telegram.house import Ears, House, Skewed, account_ids, calls, fail, key_of, open_sandbox, send_letter
 
 
 @pytest.fixture
@@ -185,9 +186,10 @@ async def test_a_push_without_a_channel_actor_is_looked_at_later(house, monkeypa
 
 async def test_a_description_never_waits_for_telegram(house):
     await house.up()
-    fail(house.dc, "messages.getHistory", delay=30.0)
+    slow = fail(house.dc, "messages.getHistory", delay=30.0)
     asking = asyncio.create_task(house.ref.call(FetchHistory(channel_id=house.channel_ids[0], offset_id=0)))
-    await asyncio.sleep(0)
+    while not slow.hits:
+        await house.ref.call(DescribeAccount(), timeout=0.5)
     snapshot = await house.ref.call(DescribeAccount(), timeout=0.5)
     assert (snapshot.state, snapshot.loop_id) == ("active", house.owner.loop_id)
     await house.stop()
@@ -369,3 +371,78 @@ async def test_a_left_channel_is_told(house):
     peeked = await house.ref.call(PeekChannels(channel_ids=(left,)))
     assert peeked.lost == (left,)
     assert MembershipLost(account_id=house.id, channel_id=left)
+
+
+async def test_a_key_that_the_server_forgot_is_tried_once_more_and_then_given_up(house, monkeypatch):
+    monkeypatch.setattr("actors.account.KEY_WAIT", 0.05)
+    await house.sign_in(replace(key_of(house.dc, house.id), auth_key=bytes(range(256))))
+    house.start()
+    assert (await house.hear(AccountDown)).state == "revoked"
+    await house.ref.wait_stopped(5)
+    assert house.ref.failure.park
+    row = await house.store.accounts.one(house.id)
+    assert (row.state, row.has_session) == ("revoked", False)
+
+
+async def test_in_sandbox_mode_an_account_from_elsewhere_is_parked_unasked(house):
+    await house.sign_in(replace(key_of(house.dc, house.id), dc_id=2, address="192.0.2.1", port=443))
+    house.start()
+    assert (await house.hear(AccountDown)).state == "parked"
+    await house.ref.wait_stopped(5)
+    row = await house.store.accounts.one(house.id)
+    assert (row.state, "loopback" in row.cause, row.has_session) == ("parked", True, True)
+
+
+async def test_a_service_that_goes_away_and_returns_finds_the_account_again(house, monkeypatch):
+    monkeypatch.setattr("actors.account.retry_after", lambda _: 0.05)
+    monkeypatch.setattr("actors.telegram.client.RETRY_DELAY", 0.01)
+    await house.up()
+    server, port = house.dc.dc, house.dc.port
+    await server.close()
+    down = await house.hear(AccountDown)
+    assert down.state == "connecting"
+    with pytest.raises(TryAgain):
+        await house.ref.call(FetchHistory(channel_id=house.channel_ids[0], offset_id=0), timeout=1)
+    await server.open("127.0.0.1", port)
+    await house.hear(AccountUp)
+    async with asyncio.timeout(5):
+        await house.signed_in.times.get()
+    assert (await house.ref.call(FetchHistory(channel_id=house.channel_ids[0], offset_id=0, limit=1))).posts
+
+
+async def test_a_full_mailbox_of_a_channel_loses_nothing_silently(house, monkeypatch):
+    monkeypatch.setattr("actors.telegram.outlet.HEAL_AFTER", 0.05)
+    monkeypatch.setattr(Ears, "mailbox_size", 1)
+    await house.up()
+    channel = house.channel_ids[0]
+    heard = house.listen(channel)
+    ears = house.owner.get(f"channel/{channel}")
+    ears.control(Pause())
+    await house.read(channel)
+    posts = await house.dc.publish(channel, count=3)
+    for _ in range(2):
+        await house.metrics.dropped.get()
+    seen = await heard.get()
+    assert isinstance(seen, ChannelSeen)
+    assert seen.head.top_id == posts[-1]
+    ears.control(Resume())
+
+
+async def test_stopping_an_account_that_waits_for_telegram_is_quick(house):
+    await house.up()
+    slow = fail(house.dc, "messages.getHistory", delay=30.0)
+    asking = asyncio.create_task(house.ref.call(FetchHistory(channel_id=house.channel_ids[0], offset_id=0)))
+    while not slow.hits:
+        await house.ref.call(DescribeAccount())
+    async with asyncio.timeout(2):
+        await house.stop()
+    with pytest.raises(ActorDeadError):
+        await asking
+
+
+async def test_requests_stand_in_line_and_are_made_one_by_one(house):
+    await house.up()
+    ask = FetchHistory(channel_id=house.channel_ids[0], offset_id=0, limit=1)
+    pages = await asyncio.gather(*(house.ref.call(ask) for _ in range(20)))
+    assert len(pages) == 20
+    assert calls(house.dc, house.id)["messages.getHistory"] == 20

@@ -147,6 +147,8 @@ async def test_a_wrong_token_parks_the_bot_and_is_not_logged(dc, store, owner, t
     )
     assert await ref.wait_stopped(5)
     assert ref.failure.park
+    assert ref.failure.state == "signed_out"
+    assert calls(dc, 0)["auth.importBotAuthorization"] == 1
     assert token.partition(":")[2][:-1] not in caplog.text
 
 

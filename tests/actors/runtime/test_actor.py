@@ -243,6 +243,20 @@ async def test_a_deadline_travels_down_the_chain(owner: LoopOwner, clock: Manual
     gate.leave.set()
 
 
+async def test_an_ask_inherits_the_deadline_and_is_answered_when_it_is_dropped(
+    owner: LoopOwner, clock: ManualClock
+) -> None:
+    top, busy, gate = Probe.start(), Probe.start(), Gate()
+    replies: list[Any] = []
+    busy.tell(Do(action=gate.wait))
+    await gate.entered.wait()
+    await top.call(Do(action=lambda _: replies.append(busy.ask(Echo(value=1), block=False))), timeout=5)
+    clock.advance(5)
+    gate.leave.set()
+    assert isinstance(await outcome(replies[0]), AskTimeout)
+    assert owner.expired_requests == 1
+
+
 async def test_a_cycle_of_asks_raises_at_once(owner: LoopOwner) -> None:
     a, b, c = (Probe.start(key=key) for key in "abc")
 
@@ -303,6 +317,8 @@ async def test_a_later_reply_lets_the_mailbox_go_on(owner: LoopOwner, clock: Man
     await until(lambda: len(laters) == 5)
     clock.advance(1)
     assert isinstance(await timed_out, AskTimeout)
+    await turns()
+    assert len(behind(ref)._life.beside._laters) == 2  # those whose askers still wait
     laters[4].reply(4)
     await ref.stop(block=False)
     assert isinstance(await outcome(replies[2]), ActorDeadError)

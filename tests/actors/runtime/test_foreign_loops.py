@@ -1,12 +1,15 @@
 """A loop that isn't the owner's is turned away before anything is queued, and counted; plain threads are welcome."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import pykka
 import pytest
 
 from actors.runtime.errors import ActorDeadError, ForeignLoopError, MailboxFull, OwnerMissing
+from actors.runtime.letter import Letter
 from actors.runtime.owner import LoopOwner, ThreadOwner
 from actors.runtime.ref import Ref
 from tests.actors.runtime.probes import Do, Echo, Gate, Note, Probe, behind
@@ -128,7 +131,7 @@ def test_a_mailbox_is_bounded_for_threads_too(host: ThreadOwner) -> None:
     with pytest.raises(MailboxFull):
         small.tell(Note(value=3))
     host.submit(open_gate()).result(5)
-    assert small.ask(Do(action=lambda actor: tuple(actor.notes)), timeout=5) == (0, 1, 2)
+    assert host.submit(small.call(Do(action=lambda actor: tuple(actor.notes)))).result(5) == (0, 1, 2)
 
 
 def test_no_blocking_ask_hangs_when_the_owner_closes() -> None:
@@ -169,3 +172,60 @@ async def test_the_loop_next_door_is_foreign_even_in_the_same_thread(owner: Loop
         return -1
 
     assert await asyncio.to_thread(elsewhere) == 1
+
+
+async def test_what_is_on_its_way_when_the_owner_closes_is_answered(owner: LoopOwner) -> None:
+    ref = Probe.start()
+    letters = [Letter(Echo(value=1), pykka.ThreadingFuture(), ref.actor_inbox) for _ in range(3)]
+    replies = [letter.reply_to for letter in letters]
+    posting = threading.Thread(target=lambda: [owner.door.post(letter) for letter in letters[:2]])
+    posting.start()
+    while posting.is_alive():  # the loop gets no turn: the letters stay on their way
+        pass
+    owner.door.close()
+    for reply in replies[:2]:
+        assert reply is not None
+        with pytest.raises(ActorDeadError):
+            reply.get(timeout=0)
+    with pytest.raises(ActorDeadError):
+        await asyncio.to_thread(owner.door.post, letters[2])
+    assert await ref.call(Echo(value=1)) == 1
+    assert len(ref.actor_inbox) == 0
+
+
+def test_many_threads_never_overfill_a_mailbox(host: ThreadOwner) -> None:
+    class Small(Probe):
+        mailbox_size = 50
+
+    gates: list[Gate] = []
+
+    async def start() -> Ref:
+        gates.append(Gate())
+        ref = Small.start()
+        ref.tell(Do(action=gates[0].wait))
+        await gates[0].entered.wait()
+        return ref
+
+    async def depth() -> int:
+        gates[0].leave.set()
+        return len(small.actor_inbox)
+
+    small = host.submit(start()).result(5)
+    told: list[int] = []
+
+    def tell() -> None:
+        for value in range(40):
+            try:
+                small.tell(Note(value=value))
+            except MailboxFull:
+                continue
+            told.append(value)
+
+    threads = [threading.Thread(target=tell) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(told) == 50
+    assert host.submit(depth()).result(5) == 50
+    assert len(host.submit(small.call(Do(action=lambda actor: tuple(actor.notes)))).result(5)) == 50

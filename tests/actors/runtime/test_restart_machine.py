@@ -68,7 +68,7 @@ class RestartMachine(RuleBasedStateMachine):
             ref = self.owner.get(name)
             if ref is not None:
                 ref.tell(error())
-                await turns(8)
+                await turns(40)  # enough also for a supervisor that gives up to stop all three
                 assert not ref.is_alive()
                 if error is Fault:
                     self.failures.append(self.clock.monotonic())

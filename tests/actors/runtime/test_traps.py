@@ -220,7 +220,7 @@ async def test_trap_08_no_chain_of_asks_leaks_into_what_a_handler_starts(owner: 
 
     await parent.call(Do(action=start_things))
     await until(lambda: len(answers) == 3)
-    clock.advance(1)
+    await parent.call(Do(action=lambda _: clock.advance(1)))
     assert sorted(answers, key=str) == [1, 2, None, "empty"]
 
 

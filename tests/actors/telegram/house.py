@@ -143,14 +143,18 @@ class Watcher(logging.Handler):
         super().__init__()
         self.event = event
         self.times = asyncio.Queue()
-        logging.getLogger(event.logger).addHandler(self)
+        self.logger = logging.getLogger(event.logger)
+        self.former_level = self.logger.level
+        self.logger.setLevel(logging.INFO)
+        self.logger.addHandler(self)
 
     def emit(self, record):
         if getattr(record, "event", None) is self.event:
             self.times.put_nowait(record)
 
     def close(self):
-        logging.getLogger(self.event.logger).removeHandler(self)
+        self.logger.removeHandler(self)
+        self.logger.setLevel(self.former_level)
         super().close()
 
 
