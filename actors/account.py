@@ -45,7 +45,7 @@ from actors.runtime.reply import Later
 from actors.telegram.caller import Caller, CallMetrics, NoMetrics
 from actors.telegram.client import AccountClient, SettingsIncomplete, build_client
 from actors.telegram.desk import Desk
-from actors.telegram.dialogs import read_memberships, resolve_names, stored_memberships
+from actors.telegram.dialogs import read_memberships, resolve_names
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.feed import Feed
 from actors.telegram.line import Ask, CatchUp, Check, Heal, Line, Look, Save, Task
@@ -231,7 +231,7 @@ class Account(TaskActor):
         self._profile = profile
         await self._store.accounts.save_profile(profile)
         feed, collection = self._feed, self._settings.collection
-        stored = feed.memberships.values() or await stored_memberships(self._store.channels, self._id)
+        stored = feed.memberships.values() or await self._store.channels.memberships(self._id)
         read, self._complete = await read_memberships(caller, self._id, stored, collection)
         found = await resolve_names(caller, self._id, read, self._store, collection)
         feed.memberships = {each.channel_id: each for each in (*read, *found)}

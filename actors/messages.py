@@ -419,7 +419,7 @@ class SignInStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartSignIn(Request[SignInStep]):
-    """Ask ``signin`` to have Telegram send a code. Takes as long as Telegram does: allow 60 s. Ends after 10 minutes."""
+    """Ask ``signin`` to have Telegram send a code. Takes as long as Telegram does: allow 60 s. Ends in 10 minutes."""
 
     phone: str = field(repr=False)
 

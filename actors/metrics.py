@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -55,7 +55,6 @@ class Metrics:
         self.loop_lag = Histogram(
             "telewarden_loop_lag_seconds", "How late the loop wakes.", buckets=LAG_BUCKETS, registry=registry
         )
-        self.accounts = Gauge("telewarden_accounts", "Accounts by state.", ("state",), registry=registry)
 
     def call_made(self, method: str, outcome: str) -> None:
         self.calls.labels(method=method, outcome=outcome).inc()

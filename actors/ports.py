@@ -80,8 +80,8 @@ class Channels(Protocol):
     async def of_account(self, account_id: AccountId) -> tuple[ChannelId, ...]:
         """Channels of the account's active memberships."""
 
-    async def memberships(self) -> tuple[Membership, ...]:
-        """All active memberships of all accounts (for the roster's start)."""
+    async def memberships(self, account_id: AccountId | None = None) -> tuple[Membership, ...]:
+        """Active memberships of one account, or of all of them."""
 
     async def save_memberships(
         self, account_id: AccountId, memberships: Iterable[Membership], *, complete: bool

@@ -156,6 +156,7 @@ async def _start(
 
 
 def _make_metrics(stack: AsyncExitStack, owner: LoopOwner) -> Metrics:
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, and nobody asks for them
     registry = prometheus_client.REGISTRY
     metrics = Metrics(registry)
     registry.register(ActorCollector(owner))

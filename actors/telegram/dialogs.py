@@ -9,7 +9,7 @@ from telethon.tl import functions, types
 
 from actors.errors import FloodWaited, Refused
 from actors.messages import AccountId, Membership
-from actors.ports import Channels, Store
+from actors.ports import Store
 from actors.telegram.caller import Caller
 from actors.telegram.decode import decode_heads, decode_membership
 from actors.telegram.follow import bare_name, followed, is_named, merged, resolver_of, to_resolve
@@ -19,11 +19,6 @@ logger = logging.getLogger(__name__)
 
 PAGE = 100
 """The most that getDialogs gives per call."""
-
-
-async def stored_memberships(channels: Channels, account_id: AccountId) -> tuple[Membership, ...]:
-    """What the account belonged to when it was last seen."""
-    return tuple(each for each in await channels.memberships() if each.account_id == account_id)
 
 
 async def read_memberships(

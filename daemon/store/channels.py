@@ -24,7 +24,7 @@ _OF_ACCOUNT = "SELECT channel_id FROM memberships WHERE account_id = $1 AND acti
 _MEMBERSHIPS = """
 SELECT m.account_id, m.channel_id, m.access_hash, c.username, c.title, c.broadcast, c.noforwards
 FROM memberships m JOIN channels c ON c.id = m.channel_id
-WHERE m.active ORDER BY m.account_id, m.channel_id
+WHERE m.active AND ($1::bigint IS NULL OR m.account_id = $1) ORDER BY m.account_id, m.channel_id
 """
 
 # Two lists at once could each wait for a name that the other holds.
@@ -89,9 +89,9 @@ class StoredChannels:
         async with self._database.reading() as connection:
             return tuple(row[0] for row in await connection.fetch(_OF_ACCOUNT, account_id))
 
-    async def memberships(self) -> tuple[Membership, ...]:
+    async def memberships(self, account_id: AccountId | None = None) -> tuple[Membership, ...]:
         async with self._database.reading() as connection:
-            return tuple(Membership(**dict(row)) for row in await connection.fetch(_MEMBERSHIPS))
+            return tuple(Membership(**dict(row)) for row in await connection.fetch(_MEMBERSHIPS, account_id))
 
     async def save_memberships(
         self, account_id: AccountId, memberships: Iterable[Membership], *, complete: bool

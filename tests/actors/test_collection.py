@@ -5,11 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry
+from pykka.messages import ProxyCall, ProxyGetAttr
 from telethon.sessions import StringSession
 
+from actors.account import Account
 from actors.errors import JobUnknown, UserNotSignedIn, UserUnknown
-from actors.messages import AwaitJob, DescribeJob, JobId, ParseAll, ParseUser, Profile, SessionKey
+from actors.messages import AwaitJob, DescribeAccount, DescribeJob, JobId, ParseAll, ParseUser, Profile, SessionKey
 from actors.metrics import Metrics
+from actors.runtime.errors import ProxyRefused
 from actors.runtime.owner import LoopOwner
 from actors.supervisor import Parts, Root
 from config.model import Collection, Datacenter, Settings, Start
@@ -280,7 +283,7 @@ async def test_a_new_channel_starts_where_the_policy_says(tree, policy):
         "since": Start(policy="since", since=middle),
     }[policy]
     wanted = {
-        "last": [post for post in posts[-10:]],
+        "last": posts[-10:],
         "now": [],
         "since": [post for post in posts if datetime.fromisoformat(post["date"]).date() >= middle],
     }[policy]
@@ -307,3 +310,37 @@ async def test_a_stop_and_a_new_start_move_no_reader_and_add_no_duplicate(runnin
     assert {row.channel_id: row.reader_id for row in await running.store.channels.all()} == readers
     for channel_id, accounts in running.sandbox.requests()["history"].items():
         assert set(accounts) == set(before[channel_id])
+
+
+async def test_no_public_means_hands_out_a_client(running):
+    """Refs, replies, snapshots and all that is public on them: nowhere a Telethon object, nowhere an actor."""
+    user = running.users[0]["id"]
+    account = running.owner.find(f"account/{user}")
+    for refused in (
+        account.proxy,
+        lambda: account.tell(ProxyGetAttr(attr_path=("_client",))),
+        lambda: account.tell(ProxyCall(attr_path=("_load_key",), args=(), kwargs={})),
+    ):
+        with pytest.raises(ProxyRefused):
+            refused()
+    described = await account.call(DescribeAccount())
+    seen, todo = set(), [account, described, running.owner.snapshot(), running.owner.find("roster"), running.root]
+    while todo:
+        thing = todo.pop()
+        if id(thing) in seen or isinstance(thing, (type, str, bytes, int, float, datetime)):
+            continue
+        seen.add(id(thing))
+        assert not type(thing).__module__.startswith("telethon"), thing
+        assert not isinstance(thing, Account), thing
+        if isinstance(thing, (tuple, list, set, frozenset)):
+            todo.extend(thing)
+        elif isinstance(thing, dict):
+            todo.extend(thing.values())
+        elif type(thing).__module__.startswith(("actors", "pykka")):
+            todo.extend(value for name in dir(thing) if not name.startswith("_") if (value := public(thing, name)))
+    assert len(seen) > 20
+
+
+def public(thing, name):
+    value = getattr(thing, name, None)
+    return None if callable(value) else value

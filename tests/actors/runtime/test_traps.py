@@ -139,7 +139,8 @@ async def test_trap_04_a_cancellation_that_wait_for_swallows_leaves_a_working_ac
         asyncio.get_running_loop().call_soon(both)
         return await asyncio.wait_for(result, 10)
 
-    assert await outcome(ref.ask(Do(action=swallow), block=False)) == "swallowed" or ref.is_alive()
+    result = await outcome(ref.ask(Do(action=swallow), block=False))
+    assert result == "swallowed" or isinstance(result, JobCancelled)  # the latter from Python 3.12 on
     assert await ref.call(Echo(value=1)) == 1
 
 
