@@ -23,8 +23,9 @@ $(STAMP): requirements-dev.lock setup.cfg
 run: $(STAMP)
 	@exec $(BIN)/telewarden run -c $(CONFIG)
 
+# Two at a time: most tests wait for a process, a socket or a disk.
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -117,6 +117,7 @@ async def _run(owner: LoopOwner, settings: Settings, access: Access, keys: Maste
         _keep(stack, _heartbeat(opened, ending), "ownership heartbeat")
         await _start(stack, owner, settings, opened=opened, access=access, ending=ending)
         if not ending.event.is_set():
+            gc.collect()
             gc.freeze()
             notify.ready()
         await ending.event.wait()

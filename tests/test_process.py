@@ -9,16 +9,30 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+import pytest_asyncio
 
+from tests.postgres import fresh_database
 from tests.processes import PYTHON, ROOT, DaemonProcess, Process
 
 
-@pytest.fixture
-async def daemon(tmp_path, dsn):
-    async with DaemonProcess(tmp_path / "var", env={"TELEWARDEN__DATABASE__DSN": dsn}) as process:
-        yield process
+class Shared(NamedTuple):
+    """One daemon with nothing to do, for all the tests that only look at it."""
+
+    process: DaemonProcess
+    state: Path
+    env: dict[str, str]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory, postgres):
+    state = tmp_path_factory.mktemp("shared") / "var"
+    async with fresh_database(postgres) as dsn:
+        env = {"TELEWARDEN__DATABASE__DSN": dsn}
+        async with DaemonProcess(state, env=env) as process:
+            yield Shared(process, state, env)
 
 
 async def ends(process, within=30):
@@ -27,31 +41,25 @@ async def ends(process, within=30):
     return await process.stop(0, within=within)
 
 
-async def test_without_any_account_it_runs_and_says_what_to_do(daemon):
-    assert (await daemon.get("/users"))["users"] == []
-    await daemon.line("my.telegram.org")
-    assert (await daemon.parse_all())["state"] == "success"
+@pytest.mark.asyncio(loop_scope="module")
+async def test_without_any_account_it_runs_and_says_what_to_do(shared):
+    assert (await shared.process.get("/users"))["users"] == []
+    await shared.process.line("my.telegram.org")
+    assert (await shared.process.parse_all())["state"] == "success"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_ends_in_order_with_exit_0(tmp_path, number):
-    async with DaemonProcess(tmp_path / "var", config=ROOT / "config" / "sandbox.yaml") as daemon:
-        await daemon.signed_in(3)
-        assert await daemon.stop(number, within=10) == 0
-        assert "Traceback" not in daemon.log
-        assert "ERROR" not in daemon.log
-
-
-async def test_a_second_daemon_on_the_same_state_folder_is_refused_by_name_of_the_first(tmp_path, dsn, daemon):
-    second = DaemonProcess(tmp_path / "var", env={"TELEWARDEN__DATABASE__DSN": dsn})
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_second_daemon_on_the_same_state_folder_is_refused_by_name_of_the_first(shared):
+    second = DaemonProcess(shared.state, env=shared.env)
     assert await ends(second) == 1
-    assert str(daemon.process.pid) in second.log
+    assert str(shared.process.process.pid) in second.log
     assert "Traceback" not in second.log
-    assert await daemon.get("/users")
+    assert await shared.process.get("/users")
 
 
-async def test_a_second_daemon_on_the_same_database_is_refused(tmp_path, dsn, daemon):
-    second = DaemonProcess(tmp_path / "other", env={"TELEWARDEN__DATABASE__DSN": dsn})
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_second_daemon_on_the_same_database_is_refused(tmp_path, shared):
+    second = DaemonProcess(tmp_path / "other", env=shared.env)
     assert await ends(second) == 1
     assert "owns the database" in second.log
     assert "Traceback" not in second.log
@@ -78,12 +86,13 @@ async def test_bad_settings_exit_78_with_every_fault(tmp_path):
     assert not (tmp_path / "var").exists()
 
 
-async def test_what_is_secret_on_disk_is_for_its_owner_alone(tmp_path, daemon):
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_is_secret_on_disk_is_for_its_owner_alone(shared):
     for name in ("admin-token", "master.key"):
-        assert stat.S_IMODE((tmp_path / "var" / name).stat().st_mode) == 0o600
+        assert stat.S_IMODE((shared.state / name).stat().st_mode) == 0o600
 
 
-async def test_after_kill_9_it_starts_again_and_its_sandbox_and_database_went_with_it(tmp_path):
+async def test_after_kill_9_it_starts_again_at_once_and_after_sigterm_it_has_ended_in_order(tmp_path):
     first = DaemonProcess(tmp_path / "var", config=ROOT / "config" / "sandbox.yaml")
     async with first:
         await first.signed_in(3)
@@ -93,22 +102,26 @@ async def test_after_kill_9_it_starts_again_and_its_sandbox_and_database_went_wi
         await second.signed_in(3)
         job = await second.parse_all()
         assert (job["state"], job["channels_done"], job["posts_added"]) == ("success", before, 0)
+        assert await second.stop(signal.SIGTERM, within=10) == 0
+        assert "Traceback" not in second.log
+        assert "ERROR" not in second.log
 
 
-async def test_as_json_every_line_is_an_object_with_a_stable_event_name(tmp_path, dsn):
-    env = {"TELEWARDEN__DATABASE__DSN": dsn, "TELEWARDEN__LOGGING__FORMAT": "json", "LC_ALL": "C"}
+async def test_as_json_in_english_every_line_is_an_object_with_a_stable_event_name_and_sigint_ends_it(tmp_path, dsn):
+    env = {
+        "TELEWARDEN__DATABASE__DSN": dsn,
+        "TELEWARDEN__LOGGING__FORMAT": "json",
+        "TELEWARDEN__LOGGING__LANGUAGE": "en",
+        "LC_ALL": "C",
+    }
     process = DaemonProcess(tmp_path / "var", env=env)
     await Process.start(process)
     await process.line("admin_listening")
-    assert await process.stop() == 0
-    events = [json.loads(line)["event"] for line in process.lines]
-    assert {"database_ready", "service_ready", "admin_listening", "stopping", "stopped"} <= set(events)
-
-
-async def test_in_english_the_contract_s_lines_are_english(tmp_path, dsn):
-    env = {"TELEWARDEN__DATABASE__DSN": dsn, "TELEWARDEN__LOGGING__LANGUAGE": "en"}
-    async with DaemonProcess(tmp_path / "var", env=env) as daemon:
-        await daemon.line("INFO:parser_service:✅ ParserService initialised")
+    await process.line("service_ready")
+    assert await process.stop(signal.SIGINT) == 0
+    told = {line["event"]: line["message"] for line in map(json.loads, process.lines)}
+    assert {"database_ready", "service_ready", "admin_listening", "stopping", "stopped"} <= set(told)
+    assert told["service_ready"] == "✅ ParserService initialised"
 
 
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--ambient-caps=-all")
