@@ -11,7 +11,7 @@ from daemon.keys import MasterKeys
 from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.state_lock import StateLock
 from daemon.store.store import OpenStore, open_store
-from tests.postgres import fresh_database, make_template
+from tests.postgres import Databases, make_template
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -22,10 +22,15 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
         yield server.dsn
 
 
+@pytest.fixture(scope="session")
+def databases(postgres: str) -> Databases:
+    return Databases(postgres)
+
+
 @pytest.fixture
-async def dsn(postgres: str) -> AsyncIterator[str]:
-    """A fresh, migrated database; fit for ``TELEWARDEN__DATABASE__DSN`` of a daemon process too."""
-    async with fresh_database(postgres) as dsn:
+async def dsn(databases: Databases) -> AsyncIterator[str]:
+    """An empty, migrated database; fit for ``TELEWARDEN__DATABASE__DSN`` of a daemon process too."""
+    async with databases.one() as dsn:
         yield dsn
 
 

@@ -10,6 +10,8 @@ import asyncpg
 from daemon.store.migrate import migrate
 
 TEMPLATE = "telewarden_template"
+VERSIONS = "schema_migrations"
+"""The table of the migrations that were run; a test that changes it takes a ``fresh_database``."""
 _numbers = itertools.count(1)
 
 
@@ -34,6 +36,39 @@ async def fresh_database(server_dsn: str, *, template: str = TEMPLATE) -> AsyncI
         yield dsn_of(server_dsn, name)
     finally:
         await execute(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class Databases:
+    """Migrated databases of one server, emptied after each use and used again: making one costs ten times as much."""
+
+    def __init__(self, server_dsn: str) -> None:
+        self._server_dsn = server_dsn
+        self._idle: list[str] = []
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[str]:
+        """DSN of an empty, migrated database; whoever is still connected to it afterwards is thrown out."""
+        if self._idle:
+            name = self._idle.pop()
+        else:
+            name = f"test_{os.getpid()}_{next(_numbers)}"
+            await execute(self._server_dsn, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+        yield dsn_of(self._server_dsn, name)
+        await self._empty(name)
+        self._idle.append(name)
+
+    async def _empty(self, name: str) -> None:
+        connection = await asyncpg.connect(dsn_of(self._server_dsn, name))
+        try:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()",
+                name,
+            )
+            tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+            names = ", ".join(row["tablename"] for row in tables if row["tablename"] != VERSIONS)
+            await connection.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+        finally:
+            await connection.close()
 
 
 async def execute(dsn: str, sql: str) -> None:

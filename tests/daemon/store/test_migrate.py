@@ -28,10 +28,11 @@ async def test_of_three_runners_at_once_each_migration_runs_once(empty):
     assert sorted(await asyncio.gather(*(migrate(empty) for _ in range(3)))) == [0, 0, len(migrations())]
 
 
-async def test_a_newer_schema_is_refused_and_left_alone(dsn):
-    await execute(dsn, "INSERT INTO schema_migrations (version, name) VALUES (9999, 'future')")
+async def test_a_newer_schema_is_refused_and_left_alone(empty):
+    await migrate(empty)
+    await execute(empty, "INSERT INTO schema_migrations (version, name) VALUES (9999, 'future')")
     with pytest.raises(SchemaTooNew, match="9999"):
-        await open_store(dsn, pool_size=2, keys=None)
+        await open_store(empty, pool_size=2, keys=None)
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind_and_keeps_those_before(empty):
