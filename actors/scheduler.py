@@ -6,7 +6,7 @@ One run at a time: a user's parse, and the parse of all, each have one job that 
 import logging
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -18,7 +18,6 @@ from actors.messages import (
     AwaitJob,
     ChannelId,
     ChannelParsed,
-    ChannelsPeeked,
     DescribeJob,
     Job,
     JobId,
@@ -32,8 +31,19 @@ from actors.messages import (
 from actors.metrics import Metrics
 from actors.neighbours import ASK_FAULTS, or_again, post
 from actors.ports import Store
+from actors.runs import (
+    FindReaders,
+    FinishRun,
+    Fire,
+    HeadsFailed,
+    HeadsRead,
+    PeekBatch,
+    Run,
+    StartRun,
+    WaitOver,
+    tell_errors,
+)
 from actors.runtime.actor import TaskActor
-from actors.runtime.clock import Timer
 from actors.runtime.reply import Later
 from config.model import Schedule
 from config.schedule import next_firing
@@ -50,82 +60,8 @@ PEEK_AGAIN = 2.0
 READER_ATTEMPTS = 20
 READER_AGAIN = 1.0
 """Attempts, and seconds between them, to find the readers that are on their way back; then a job goes on without."""
-ERRORS_TOLD = 3
-"""Causes that a job's error names; the rest is counted."""
 JOBS_KEPT = 1000
 """Finished jobs kept in memory; older ones are read from the store."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fire:
-    """A schedule's time has come."""
-
-    schedule: Schedule
-    due: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartRun:
-    """Begin a job that was accepted: read its channels' heads and tell them."""
-
-    job_id: JobId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinishRun:
-    """Every channel of the job has answered: sum up."""
-
-    job_id: JobId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindReaders:
-    """Ask the roster who reads a job's channels."""
-
-    job_id: JobId
-    channel_ids: tuple[ChannelId, ...]
-    attempt: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeekBatch:
-    """Read the heads of up to 100 channels with their reader, for a job."""
-
-    job_id: JobId
-    account_id: AccountId
-    channel_ids: tuple[ChannelId, ...]
-    attempt: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadsRead:
-    batch: PeekBatch
-    peeked: ChannelsPeeked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadsFailed:
-    batch: PeekBatch
-    error: Exception
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitOver:
-    """An ``AwaitJob`` has waited long enough."""
-
-    job_id: JobId
-    later: Later[Job]
-
-
-@dataclass(slots=True, kw_only=True)
-class Run:
-    """A job that runs, as the scheduler keeps it."""
-
-    job: Job
-    waiting: set[ChannelId] = field(default_factory=set)
-    names: dict[ChannelId, str] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-    askers: list[tuple[Later[Job], Timer]] = field(default_factory=list)
 
 
 SchedulerMessage = (
@@ -228,7 +164,9 @@ class Scheduler(TaskActor):
         row = await self._store.accounts.one(request.account_id)
         if row is None or row.bot:
             raise UserUnknown(request.account_id)
-        if row.state not in {"active", "flooded"}:
+        # One that connects again is as good as signed in, as long as there is something that it reads.
+        connecting = row.state == "connecting" and row.channels > 0
+        if row.state not in {"active", "flooded"} and not connecting:
             raise UserNotSignedIn(request.account_id, row.state)
         return await self._accept("user", request.account_id)
 
@@ -345,7 +283,7 @@ class Scheduler(TaskActor):
         job = replace(
             run.job,
             state="failed" if run.errors else "success",
-            error=_tell_errors(run.errors),
+            error=tell_errors(run.errors),
             finished_at=self.owner.clock.now(),
         )
         await self._store.jobs.save(job)
@@ -387,11 +325,3 @@ class Scheduler(TaskActor):
         run.askers = [(later, timer) for later, timer in run.askers if later is not over.later]
         if not over.later.done:
             over.later.reply(run.job)
-
-
-def _tell_errors(errors: list[str]) -> str | None:
-    """The first causes, and how many more there are; None without any."""
-    if not errors:
-        return None
-    more = len(errors) - ERRORS_TOLD
-    return "; ".join(errors[:ERRORS_TOLD]) + (f"; and {more} more" if more > 0 else "")

@@ -109,28 +109,51 @@ async def _run(owner: LoopOwner, settings: Settings, access: Access, keys: Maste
         owner.loop.add_signal_handler(number, ending.begin, number.name)
     notify = Notifier.from_environment(os.environ)
     async with AsyncExitStack() as stack:
-        lock = stack.enter_context(StateLock(settings.state_dir))
-        opened = await _open_store(stack, settings, keys, ending)
-        # The lock of the state folder proves that nobody else uses the PostgreSQL inside it.
-        await opened.owner.take(lock, take_over=take_over or settings.database.dsn is None)
-        stack.push_async_callback(opened.owner.release)
-        _keep(stack, _heartbeat(opened, ending), "ownership heartbeat")
-        await _start(stack, owner, settings, opened=opened, access=access, ending=ending)
-        if not ending.event.is_set():
+        starting = asyncio.create_task(
+            _start(stack, owner, settings, keys=keys, access=access, ending=ending, take_over=take_over), name="start"
+        )
+        if await _first(starting, ending):
             gc.collect()
-            gc.freeze()
+            gc.freeze()  # what lives now lives on; the collector needn't look at it again
             notify.ready()
-        await ending.event.wait()
+            await ending.event.wait()
         notify.stopping()
         log.emit(log.STOPPING, reason=ending.reason)
     log.emit(log.STOPPED)
     return ending.code
 
 
+async def _first(starting: asyncio.Task[None], ending: Ending) -> bool:
+    """Whether the start came to its end before it was told to stop; then it is cancelled. Raises what it raised."""
+    stopping = asyncio.create_task(ending.event.wait(), name="stop")
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait((starting,))
+    if starting.cancelled():
+        return False
+    starting.result()
+    return True
+
+
 async def _start(
-    stack: AsyncExitStack, owner: LoopOwner, settings: Settings, *, opened: OpenStore, access: Access, ending: Ending
+    stack: AsyncExitStack,
+    owner: LoopOwner,
+    settings: Settings,
+    *,
+    keys: MasterKeys,
+    access: Access,
+    ending: Ending,
+    take_over: bool,
 ) -> None:
     """Start the parts in order; each puts its own end on the stack."""
+    lock = stack.enter_context(StateLock(settings.state_dir))
+    opened = await _open_store(stack, settings, keys, ending)
+    # The lock of the state folder proves that nobody else uses the PostgreSQL inside it.
+    await opened.owner.take(lock, take_over=take_over or settings.database.dsn is None)
+    stack.push_async_callback(_release, opened)
+    _keep(stack, _heartbeat(opened, ending), "ownership heartbeat")
     metrics = _make_metrics(stack, owner)
     datacenter, bot_token = await _datacenter(stack, settings, opened)
     parts = Parts(
@@ -237,6 +260,13 @@ def _keep(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> 
         await asyncio.wait([task])
 
     stack.push_async_callback(end)
+
+
+async def _release(opened: OpenStore) -> None:
+    try:
+        await opened.owner.release()
+    except StoreUnavailable as error:
+        logger.warning("the database doesn't know that this daemon ended: %s", error)
 
 
 async def _heartbeat(opened: OpenStore, ending: Ending) -> None:

@@ -144,8 +144,9 @@ else:
         await daemon.post("/parse/all?wait=30")
         mark = len(daemon.lines)
         await http("POST", f"{control}/posts", {"channel": channel["username"], "count": 4})
-        await daemon.line(f"@{channel['username']} - добавлено", after=mark, within=30)
-        await daemon.line("✅ ParserService: Парсинг завершен. Всего добавлено", after=mark, within=30)
+        at, _ = await daemon.line(f"@{channel['username']} - добавлено", after=mark, within=30)
+        _, closing = await daemon.line("✅ ParserService: Парсинг завершен. Всего добавлено", after=at, within=30)
+        assert not closing.endswith(" 0 постов")
 
     async def test_posts_of_a_folder_are_there_whole_with_their_holes(daemon, posts_dir):
         await daemon.post("/parse/all?wait=30")

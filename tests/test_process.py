@@ -165,3 +165,14 @@ async def test_a_state_folder_that_can_t_be_made_is_told_plainly(tmp_path, dsn):
     assert await ends(refused) == 1
     assert "state_dir" in refused.log
     assert "unexpectedly" not in refused.log
+
+
+async def test_told_to_stop_while_it_starts_it_stops_at_once_and_leaves_nothing_running(tmp_path):
+    config = ROOT / "config" / "sandbox.yaml"
+    env = {"TELEWARDEN__SANDBOX__POSTS": "300000", "TELEWARDEN__LOGGING__LANGUAGE": "en"}
+    process = DaemonProcess(tmp_path / "var", config=config, env=env)
+    await Process.start(process)
+    await process.line("PostgreSQL")
+    assert await process.stop(signal.SIGTERM, within=10) == 0
+    assert "Traceback" not in process.log
+    assert not (tmp_path / "var" / "postgres" / "data" / "postmaster.pid").exists()

@@ -125,7 +125,8 @@ async def test_a_client_that_speaks_no_transport_or_breaks_one_is_cut_off(dc: Sa
 
 async def test_a_client_that_says_nothing_does_not_hold_up_the_end() -> None:
     async with Sandbox(channels=1) as dc:
-        _, writer = await asyncio.open_connection(dc.address, dc.port)
+        reader, writer = await asyncio.open_connection(dc.address, dc.port)
+    assert await reader.read() == b""
     writer.close()
 
 

@@ -1,0 +1,92 @@
+"""A parse job while it runs: what the scheduler keeps of it, and the messages that carry it from step to step."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from actors.messages import AccountId, ChannelId, ChannelsPeeked, Job, JobId
+from actors.runtime.clock import Timer
+from actors.runtime.reply import Later
+from config.model import Schedule
+
+ERRORS_TOLD = 3
+"""Causes that a job's error names; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fire:
+    """A schedule's time has come."""
+
+    schedule: Schedule
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRun:
+    """Begin a job that was accepted: read its channels' heads and tell them."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishRun:
+    """Every channel of the job has answered: sum up."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindReaders:
+    """Ask the roster who reads a job's channels."""
+
+    job_id: JobId
+    channel_ids: tuple[ChannelId, ...]
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeekBatch:
+    """Read the heads of up to 100 channels with their reader, for a job."""
+
+    job_id: JobId
+    account_id: AccountId
+    channel_ids: tuple[ChannelId, ...]
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadsRead:
+    batch: PeekBatch
+    peeked: ChannelsPeeked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadsFailed:
+    batch: PeekBatch
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitOver:
+    """An ``AwaitJob`` has waited long enough."""
+
+    job_id: JobId
+    later: Later[Job]
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """A job that runs, as the scheduler keeps it."""
+
+    job: Job
+    waiting: set[ChannelId] = field(default_factory=set)
+    names: dict[ChannelId, str] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    askers: list[tuple[Later[Job], Timer]] = field(default_factory=list)
+
+
+def tell_errors(errors: list[str]) -> str | None:
+    """The first causes, and how many more there are; None without any."""
+    if not errors:
+        return None
+    more = len(errors) - ERRORS_TOLD
+    return "; ".join(errors[:ERRORS_TOLD]) + (f"; and {more} more" if more > 0 else "")
