@@ -8,20 +8,19 @@ import logging
 import random
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, assert_never
 
 from actors import log
-from actors.coverage import Coverage, PageWanted, add, contains, missing, next_page, normalise, proven
+from actors.coverage import PageWanted, proven
 from actors.errors import ChannelLost, FloodWaited, Refused
+from actors.holding import Holding
 from actors.messages import (
     AccountId,
     ChannelDeleted,
-    ChannelHead,
     ChannelId,
     ChannelParsed,
     ChannelPosted,
-    ChannelRow,
     ChannelSeen,
     FetchHistory,
     FindStart,
@@ -45,7 +44,6 @@ from actors.ports import Channels
 from actors.runtime.actor import TaskActor
 from actors.runtime.clock import Timer
 from actors.runtime.errors import ActorDeadError, ActorMissing, MailboxFull
-from actors.telegram.updates import Contiguous, Old, judge_pts
 from config.model import Start
 
 logger = logging.getLogger(__name__)
@@ -54,6 +52,8 @@ UNRECORDED_PAGES = 4
 """Pages fetched ahead of the recorder: enough to keep the wire busy during a commit, few enough to bound memory."""
 JOB_PATIENCE = 6
 """Failed attempts in a row after which a job is told; the channel itself goes on trying."""
+FLOOD_PATIENCE = timedelta(seconds=60)
+"""Flood waits up to this a job waits out; of a longer one it is told, or one account's flood would stop all runs."""
 RETRY_MOST = 60.0
 """Longest wait between attempts, in seconds."""
 
@@ -105,16 +105,8 @@ class Channel(TaskActor):
         super().__init__()
         self._channel_id = channel_id
         self._channels = channels
-        self._policy = start
         self._rng = rng
-        self._start: int | None = None
-        self._top = 0
-        self._pts: int | None = None
-        self._headed = False
-        """Whether a head was read: before it, the start policy can't be applied."""
-        self._covered: Coverage = ()
-        self._in_flight: dict[int, Record] = {}
-        """What the recorder has and hasn't answered yet, by ticket; given again when the recorder restarts."""
+        self._held = Holding(policy=start)
         self._ticket = 0
         self._asking = False
         self._failures = 0
@@ -126,12 +118,8 @@ class Channel(TaskActor):
     async def started(self) -> None:
         row = await self._channels.one(self._channel_id)
         if row is not None:
-            self._take_row(row)
+            self._held.take_row(row)
         self._loaded = True
-
-    def _take_row(self, row: ChannelRow) -> None:
-        self._start, self._top, self._pts, self._covered = row.start_id, row.top_id, row.pts, row.covered
-        self._headed = row.start_id is not None
 
     def on_receive(self, message: ChannelMessage) -> None:
         match message:
@@ -140,7 +128,7 @@ class Channel(TaskActor):
             case ChannelDeleted():
                 self._take_deletion(message)
             case ChannelSeen(head=head):
-                self._raise_head(head)
+                self._held.take_head(head)
             case ParseChannel():
                 self._take_job(message)
             case HistoryArrived():
@@ -154,7 +142,7 @@ class Channel(TaskActor):
             case Recorded() | RecordFailed():
                 self._settle(message)
             case RecorderUp():
-                for record in tuple(self._in_flight.values()):
+                for record in tuple(self._held.in_flight.values()):
                     self._hand_over(record)
             case Resume():
                 self._wait = None
@@ -175,37 +163,18 @@ class Channel(TaskActor):
     # --- what comes in ---------------------------------------------------------------------------------------------
 
     def _take_push(self, push: ChannelPosted) -> None:
-        post_id = push.post.message_id
-        verdict = judge_pts(self._pts, push.pts, push.pts_count)
-        span: Span | None = None
-        if not push.edited:
-            if isinstance(verdict, Old) and contains(self._covered, post_id):
-                return
-            # Each post has its own pts, so a contiguous one above the top proves the ids between to be empty.
-            low = min(self._top + 1, post_id) if isinstance(verdict, Contiguous) else post_id
-            span = (low, post_id)
-        if self._start is None and self._policy.policy == "now" and not push.edited:
-            self._start = post_id
-        if not push.edited:
-            self._top = max(self._top, post_id)
-        self._advance_pts(push.pts)
-        self._record(posts=(push.post,), covered=span, pts=push.pts, top_id=None if push.edited else post_id)
+        wanted, span = self._held.take_push(push)
+        if wanted:
+            top_id = None if push.edited else push.post.message_id
+            self._record(posts=(push.post,), covered=span, pts=push.pts, top_id=top_id)
 
     def _take_deletion(self, push: ChannelDeleted) -> None:
-        self._advance_pts(push.pts)
+        self._held.advance_pts(push.pts)
         self._record(deleted_ids=push.message_ids, pts=push.pts)
 
-    def _advance_pts(self, pts: int) -> None:
-        self._pts = pts if self._pts is None else max(self._pts, pts)
-
-    def _raise_head(self, head: ChannelHead) -> None:
-        self._headed = True
-        self._top = max(self._top, head.top_id)
-        self._advance_pts(head.pts)
-
     def _take_job(self, job: ParseChannel) -> None:
-        self._raise_head(job.head)
-        self._jobs[job.job_id] = self._top
+        self._held.take_head(job.head)
+        self._jobs[job.job_id] = self._held.top
         # The job's word is fresher than an old backoff; a flood wait is the account's to keep: it refuses early calls.
         self._failures = 0
         if self._wait is not None:
@@ -217,11 +186,11 @@ class Channel(TaskActor):
         self._failures = 0
         low, high = proven(page, history.lowest_id)
         posts = tuple(post for post in history.posts if low <= post.message_id <= high)
-        self._record(road="catchup", posts=posts, covered=(low, high), top_id=self._top)
+        self._record(road="catchup", posts=posts, covered=(low, high), top_id=self._held.top)
 
     def _set_start(self, message_id: int) -> None:
-        self._start = message_id
-        self._record(road="catchup", top_id=self._top, pts=self._pts)
+        self._held.start = message_id
+        self._record(road="catchup", top_id=self._held.top, pts=self._held.pts)
 
     # --- what goes out ---------------------------------------------------------------------------------------------
 
@@ -242,13 +211,13 @@ class Channel(TaskActor):
             posts=posts,
             covered=covered,
             deleted_ids=deleted_ids,
-            start_id=self._start,
+            start_id=self._held.start,
             top_id=top_id,
             pts=pts,
             reply_key=self.key,
             ticket=self._ticket,
         )
-        self._in_flight[self._ticket] = record
+        self._held.in_flight[self._ticket] = record
         self._hand_over(record)
 
     def _hand_over(self, record: Record) -> None:
@@ -264,19 +233,19 @@ class Channel(TaskActor):
             self._settle(RecordFailed(channel_id=self._channel_id, ticket=record.ticket))
 
     def _settle(self, answer: Recorded | RecordFailed) -> None:
-        record = self._in_flight.pop(answer.ticket, None)
+        self._held.settle(answer.ticket, recorded=isinstance(answer, Recorded))
         if isinstance(answer, RecordFailed):
             self._pause(retry_after(5, self._rng))
-        elif record is not None and record.covered is not None:
-            self._covered = add(self._covered, record.covered)
         self._end_jobs()
 
     def _end_jobs(self) -> None:
-        if self._start is None:
-            return
         for job_id, top in tuple(self._jobs.items()):
-            if not missing(self._covered, self._start, top):
+            if self._held.is_whole(top):
                 self._answer(job_id, None)
+
+    def _answer_all(self, error: str) -> None:
+        for job_id in tuple(self._jobs):
+            self._answer(job_id, error)
 
     def _answer(self, job_id: JobId, error: str | None) -> None:
         self._jobs.pop(job_id, None)
@@ -284,35 +253,30 @@ class Channel(TaskActor):
 
     def _go_on(self) -> None:
         """Ask for whatever is missing, unless something is outstanding or a wait runs."""
-        if self._asking or self._wait is not None or not self._headed:
+        if self._asking or self._wait is not None or not self._held.headed:
             return
-        if self._start is None:
+        if self._held.start is None:
             self._find_start()
             return
         self._end_jobs()
-        if len(self._in_flight) >= UNRECORDED_PAGES:
+        if len(self._held.in_flight) >= UNRECORDED_PAGES:
             return
-        page = next_page(self._claimed(), self._start, self._top)
+        page = self._held.next_page()
         if page is not None:
             self._ask(self._fetch(page))
 
-    def _claimed(self) -> Coverage:
-        """Covered, or on its way to be."""
-        spans = [record.covered for record in self._in_flight.values() if record.covered is not None]
-        return normalise((*self._covered, *spans)) if spans else self._covered
-
     def _find_start(self) -> None:
-        match self._policy.policy:
+        match self._held.policy.policy:
             case "all":
                 self._set_start(1)
                 self._go_on()
             case "now":
-                self._set_start(self._top + 1)
+                self._set_start(self._held.top + 1)
                 self._go_on()
             case "last":
-                self._ask(self._find(FindStart(channel_id=self._channel_id, newest=self._policy.count)))
+                self._ask(self._find(FindStart(channel_id=self._channel_id, newest=self._held.policy.count)))
             case "since":
-                since = datetime.combine(self._policy.since or datetime.now(UTC).date(), time.min, UTC)
+                since = datetime.combine(self._held.policy.since or datetime.now(UTC).date(), time.min, UTC)
                 self._ask(self._find(FindStart(channel_id=self._channel_id, since=since)))
 
     # --- asking: tasks of their own, so that the mailbox goes on ------------------------------------------------------
@@ -347,13 +311,14 @@ class Channel(TaskActor):
         if isinstance(error, FloodWaited):
             # The channel waits with its reader: going round a wait by another account invites a freeze of all.
             self._pause(error.wait.total_seconds())
+            if error.wait > FLOOD_PATIENCE:
+                self._answer_all(str(error))
             return
         self._failures += 1
         if isinstance(error, ChannelLost):
             self._report_loss(error)
         if isinstance(error, Refused) or self._failures >= JOB_PATIENCE:
-            for job_id in tuple(self._jobs):
-                self._answer(job_id, str(error))
+            self._answer_all(str(error))
         logger.debug("%s: attempt %s failed: %s", self.key, self._failures, error)
         self._pause(retry_after(self._failures, self._rng))
 

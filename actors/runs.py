@@ -44,6 +44,13 @@ class FindReaders:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunOverdue:
+    """A job has run for as long as it may."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PeekBatch:
     """Read the heads of up to 100 channels with their reader, for a job."""
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from actors import log
-from actors.channel import key_of
+from actors.channel import FLOOD_PATIENCE, key_of
 from actors.errors import FloodWaited, JobUnknown, UserNotSignedIn, UserUnknown
 from actors.messages import (
     AccountId,
@@ -39,6 +39,7 @@ from actors.runs import (
     HeadsRead,
     PeekBatch,
     Run,
+    RunOverdue,
     StartRun,
     WaitOver,
     tell_errors,
@@ -57,6 +58,8 @@ PEEK_ATTEMPTS = 5
 """Attempts to read heads before the channels of that call count as failed."""
 PEEK_AGAIN = 2.0
 """Seconds between those attempts."""
+RUN_MOST = 3600.0
+"""Seconds that one run may take: a long backlog in one channel must not keep the others' runs from beginning."""
 READER_ATTEMPTS = 20
 READER_AGAIN = 1.0
 """Attempts, and seconds between them, to find the readers that are on their way back; then a job goes on without."""
@@ -74,6 +77,7 @@ SchedulerMessage = (
     | StartRun
     | FindReaders
     | FinishRun
+    | RunOverdue
     | PeekBatch
     | HeadsRead
     | HeadsFailed
@@ -134,6 +138,8 @@ class Scheduler(TaskActor):
                 return or_again(self, self._start_run(job_id), message)
             case FindReaders():
                 return or_again(self, self._find_readers(message), message)
+            case RunOverdue(job_id=job_id):
+                self._cut_short(job_id)
             case FinishRun(job_id=job_id):
                 return or_again(self, self._finish(job_id), message)
             case PeekBatch():
@@ -206,6 +212,7 @@ class Scheduler(TaskActor):
         run.job = replace(run.job, state="running", channels_total=len(run.waiting), started_at=self.owner.clock.now())
         await self._store.jobs.save(run.job)
         self.tell_self(FindReaders(job_id=job_id, channel_ids=tuple(run.waiting)))
+        self.tell_later(RUN_MOST, RunOverdue(job_id=job_id))
         if not run.waiting:
             self.tell_self(FinishRun(job_id=job_id))
 
@@ -248,13 +255,19 @@ class Scheduler(TaskActor):
         batch, error = failed.batch, failed.error
         if batch.job_id not in self._runs:
             return
-        if isinstance(error, FloodWaited):
+        if isinstance(error, FloodWaited) and error.wait <= FLOOD_PATIENCE:
             self.tell_later(error.wait.total_seconds(), batch)
-        elif batch.attempt < PEEK_ATTEMPTS:
+        elif batch.attempt < PEEK_ATTEMPTS and not isinstance(error, FloodWaited):
             self.tell_later(PEEK_AGAIN, replace(batch, attempt=batch.attempt + 1))
         else:
             for channel_id in batch.channel_ids:
                 self._fail_channel(batch.job_id, channel_id, str(error))
+
+    def _cut_short(self, job_id: JobId) -> None:
+        """Channels go on collecting; only this job stops waiting for them, so that the next run can begin."""
+        run = self._runs.get(job_id)
+        for channel_id in tuple(run.waiting) if run is not None else ():
+            self._fail_channel(job_id, channel_id, "it is still being collected")
 
     def _fail_channel(self, job_id: JobId, channel_id: ChannelId, cause: str) -> None:
         self.tell_self(ChannelParsed(job_id=job_id, channel_id=channel_id, error=cause))

@@ -228,6 +228,44 @@ async def test_a_flood_is_waited_for_and_not_gone_round(running):
     assert set(running.sandbox.requests()["history"][str(channel["id"])]) == {str(reader)}
 
 
+async def test_a_long_flood_ends_the_job_with_its_reason_and_not_the_runs_after_it(running):
+    channel = running.channels[0]["id"]
+    fault = {"channel": channel, "error": {"code": 420, "message": "FLOOD_WAIT_7200"}, "method": "messages.getHistory"}
+    await http("POST", f"{running.sandbox.control_url}/faults", {**fault, "count": 1})
+    for each in running.channels:
+        await running.sandbox.publish(each["id"], count=1, silent=True)
+    flooded = {
+        row.channel_id for row in await running.store.channels.all() if row.reader_id == await _reader(running, channel)
+    }
+    job = await running.parse()
+    assert job.state == "failed"
+    assert "must wait" in job.error
+    assert job.channels_done == job.channels_total
+    assert job.posts_added >= len(running.channels) - len(flooded)
+    assert (await running.parse()).channels_done == len(running.channels)
+
+
+async def _reader(tree, channel_id):
+    return (await tree.store.channels.one(channel_id)).reader_id
+
+
+async def test_an_edit_of_a_post_below_the_start_stores_nothing(tree):
+    channel = tree.channels[0]["id"]
+    oldest = next(post["id"] for post in tree.sandbox.ledger(channel)["channels"][0]["posts"] if not post["service"])
+    tree.start(Start(policy="last", count=5))
+    await tree.signed_in()
+    await tree.parse()
+    await tree.sandbox.edit(channel, oldest, "mended")
+    (fresh,) = await tree.sandbox.publish(channel, count=1)
+
+    async def there():
+        return fresh in await tree.held(channel)
+
+    await tree.until(there)
+    assert oldest not in await tree.held(channel)
+    await tree.stop()
+
+
 async def test_a_recorder_that_dies_in_the_middle_loses_nothing_and_reconnects_nobody(tree):
     tree.start()
     await tree.signed_in()
