@@ -27,22 +27,8 @@ from actors.messages import (
     UpdateState,
 )
 from actors.runtime.errors import ActorDeadError
-from actors.runtime.loop import LoopOwner
 from actors.runtime.message import Pause, Resume
-from tests.actors.telegram.house import Ears, House, Skewed, account_ids, calls, fail, key_of, open_sandbox, send_letter
-
-
-@pytest.fixture
-async def dc():
-    async with open_sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def owner():
-    owner = LoopOwner(clock=Skewed(), development=True)
-    yield owner
-    await owner.close()
+from tests.actors.telegram.house import Ears, House, account_ids, calls, fail, key_of, send_letter
 
 
 @pytest.fixture

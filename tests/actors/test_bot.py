@@ -12,9 +12,8 @@ from actors.bot import Bot
 from actors.errors import UserNotSignedIn
 from actors.messages import AccountId, AwaitJob, DescribeJob, Job, JobId, ParseUser, Profile
 from actors.runtime.actor import TaskActor
-from actors.runtime.loop import LoopOwner
 from config.model import Settings
-from tests.actors.telegram.house import Skewed, Watcher, account_ids, calls, fail, open_client, open_sandbox, place_of
+from tests.actors.telegram.house import Watcher, account_ids, calls, fail, open_client, place_of
 
 
 class Parser(TaskActor):
@@ -65,19 +64,6 @@ async def chat_of(dc, user_id, bot_id):
         username = dc.world.account(bot_id).username
         found = await client.ask(functions.contacts.ResolveUsernameRequest(username))
         yield Chat(client, types.InputPeerUser(bot_id, found.users[0].access_hash), pushes)
-
-
-@pytest.fixture
-async def dc():
-    async with open_sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def owner():
-    owner = LoopOwner(clock=Skewed(), development=True)
-    yield owner
-    await owner.close()
 
 
 @pytest.fixture

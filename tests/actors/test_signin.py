@@ -18,24 +18,10 @@ from actors.messages import (
     SignInId,
     StartSignIn,
 )
-from actors.runtime.loop import LoopOwner
 from actors.signin import SignIn, import_session, sign_in
 from actors.telegram.login import SignInRefused, read_session, save
 from config.model import Settings
-from tests.actors.telegram.house import Ears, Skewed, account_ids, fail, open_sandbox, place_of
-
-
-@pytest.fixture
-async def dc():
-    async with open_sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def owner():
-    owner = LoopOwner(clock=Skewed(), development=True)
-    yield owner
-    await owner.close()
+from tests.actors.telegram.house import Ears, account_ids, fail, place_of
 
 
 @pytest.fixture
