@@ -1,5 +1,6 @@
 """Settings: frozen, complete, and strict. Durations are timedelta, secrets hide their repr."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -191,6 +192,20 @@ class Settings(Section):
     bot: Bot = Bot()
     keys: Keys = Keys()
     logging: Logging = Logging()
+
+    @property
+    def world_dir(self) -> Path:
+        """Where the embedded database lives: the state folder itself, or in sandbox mode a folder for each world.
+
+        Other settings make another world, in which the same ids mean other posts: its rows must not meet the first's.
+        """
+        if not self.sandbox.enabled:
+            return self.state_dir
+        sandbox = self.sandbox
+        name = f"seed{sandbox.seed}-{sandbox.accounts}x{sandbox.channels}x{sandbox.posts}"
+        if sandbox.posts_dir is not None:
+            name += f"-{hashlib.sha256(str(sandbox.posts_dir.resolve()).encode()).hexdigest()[:8]}"
+        return self.state_dir / "sandbox" / name
 
     @field_validator("schedules")
     @classmethod

@@ -71,7 +71,7 @@ async def _opened(settings: Settings) -> AsyncIterator[OpenStore]:
         if settings.database.dsn is not None:
             dsn = settings.database.dsn.get_secret_value()
         else:
-            dsn = (await stack.enter_async_context(EmbeddedPostgres(settings.state_dir / "postgres"))).dsn
+            dsn = (await stack.enter_async_context(EmbeddedPostgres(settings.world_dir / "postgres"))).dsn
         opened = await stack.enter_async_context(
             await open_store(dsn, pool_size=settings.database.pool_size, keys=keys)
         )

@@ -190,10 +190,11 @@ def _make_metrics(stack: AsyncExitStack, owner: LoopOwner) -> Metrics:
 
 
 async def _open_store(stack: AsyncExitStack, settings: Settings, keys: MasterKeys, ending: Ending) -> OpenStore:
+    settings.world_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.database.dsn is not None:
         dsn, where = settings.database.dsn.get_secret_value(), "database.dsn"
     else:
-        postgres = await stack.enter_async_context(EmbeddedPostgres(settings.state_dir / "postgres"))
+        postgres = await stack.enter_async_context(EmbeddedPostgres(settings.world_dir / "postgres"))
         _keep(stack, _watch_postgres(postgres, ending), "end of PostgreSQL")
         dsn, where = postgres.dsn, str(postgres.folder)
     opened = await open_store(dsn, pool_size=settings.database.pool_size, keys=keys)
@@ -209,7 +210,7 @@ async def _datacenter(
     token = None if settings.bot.token is None else settings.bot.token.get_secret_value()
     if not settings.sandbox.enabled:
         return settings.telegram.datacenter, token
-    sandbox = SandboxProcess(settings.sandbox, settings.state_dir)
+    sandbox = SandboxProcess(settings.sandbox, settings.world_dir)
     stack.push_async_callback(sandbox.stop)
     datacenter = await sandbox.start()
     log.emit(log.SANDBOX_STARTED, address=datacenter.address, port=datacenter.port, control=sandbox.control)

@@ -33,10 +33,10 @@ class SandboxAccount:
 class SandboxProcess:
     """Runs `python -m sandbox`; it ends when this process does, even by kill -9, because its stdin ends."""
 
-    def __init__(self, settings: Sandbox, state_dir: Path) -> None:
+    def __init__(self, settings: Sandbox, world_dir: Path) -> None:
         self._settings = settings
-        self._state_dir = state_dir / "sandbox"
-        self._log = state_dir / "sandbox.log"
+        self._state_dir = world_dir / "datacenter"
+        self._log = world_dir / "sandbox.log"
         self._process: asyncio.subprocess.Process | None = None
         self.control = ""
 

@@ -470,3 +470,13 @@ def test_any_environment_makes_settings_or_faults(environ):
 def test_any_schedule_is_taken_or_refused(cron, timezone):
     environ = {"TELEWARDEN__SCHEDULES__0__CRON": cron, "TELEWARDEN__SCHEDULES__0__TIMEZONE": timezone}
     assert taken_or_refused(b"schedules: [{name: a}]", **environ)
+
+
+def test_each_world_of_the_sandbox_has_its_own_folder_and_real_accounts_have_another():
+    def folder(**sandbox):
+        return Settings(sandbox={"enabled": True, **sandbox}).world_dir
+
+    assert folder() == folder() == folder(rate=3)
+    others = [folder(seed=2), folder(accounts=4), folder(channels=7), folder(posts=9), folder(posts_dir="here")]
+    assert len({folder(), *others, Settings().world_dir}) == 7
+    assert Settings().world_dir == Settings().state_dir
