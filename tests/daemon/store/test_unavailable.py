@@ -72,7 +72,7 @@ async def attempts_while_down(dsn: str, call) -> int:
     finally:
         listener.close()
         await listener.wait_closed()
-        path.unlink()
+        path.unlink(missing_ok=True)  # Python 3.13 does it itself
     return seen
 
 
