@@ -107,7 +107,6 @@ class Channel(TaskActor):
         self._channels = channels
         self._rng = rng
         self._held = Holding(policy=start)
-        self._ticket = 0
         self._asking = False
         self._failures = 0
         self._wait: Timer | None = None
@@ -165,11 +164,10 @@ class Channel(TaskActor):
     def _take_push(self, push: ChannelPosted) -> None:
         wanted, span = self._held.take_push(push)
         if wanted:
-            top_id = None if push.edited else push.post.message_id
-            self._record(posts=(push.post,), covered=span, pts=push.pts, top_id=top_id)
+            self._record(posts=(push.post,), covered=span, pts=push.pts)
 
     def _take_deletion(self, push: ChannelDeleted) -> None:
-        self._held.advance_pts(push.pts)
+        self._held.take_deletion(push)
         self._record(deleted_ids=push.message_ids, pts=push.pts)
 
     def _take_job(self, job: ParseChannel) -> None:
@@ -186,11 +184,11 @@ class Channel(TaskActor):
         self._failures = 0
         low, high = proven(page, history.lowest_id)
         posts = tuple(post for post in history.posts if low <= post.message_id <= high)
-        self._record(road="catchup", posts=posts, covered=(low, high), top_id=self._held.top)
+        self._record(road="catchup", posts=posts, covered=(low, high))
 
     def _set_start(self, message_id: int) -> None:
         self._held.start = message_id
-        self._record(road="catchup", top_id=self._held.top, pts=self._held.pts)
+        self._record(road="catchup")
 
     # --- what goes out ---------------------------------------------------------------------------------------------
 
@@ -201,24 +199,13 @@ class Channel(TaskActor):
         posts: tuple[Post, ...] = (),
         covered: Span | None = None,
         deleted_ids: tuple[int, ...] = (),
-        top_id: int | None = None,
         pts: int | None = None,
     ) -> None:
-        self._ticket += 1
-        record = Record(
-            channel_id=self._channel_id,
-            road=road,
-            posts=posts,
-            covered=covered,
-            deleted_ids=deleted_ids,
-            start_id=self._held.start,
-            top_id=top_id,
-            pts=pts,
-            reply_key=self.key,
-            ticket=self._ticket,
+        self._hand_over(
+            self._held.record(
+                self._channel_id, self.key, road=road, posts=posts, covered=covered, deleted_ids=deleted_ids, pts=pts
+            )
         )
-        self._held.in_flight[self._ticket] = record
-        self._hand_over(record)
 
     def _hand_over(self, record: Record) -> None:
         """Give to the recorder. One that restarts asks again itself; one without room leaves the span missing."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from actors.coverage import Coverage, PageWanted, add, contains, missing, next_page, normalise
-from actors.messages import ChannelHead, ChannelPosted, ChannelRow, Record, Span
-from actors.telegram.updates import Contiguous, Old, judge_pts
+from actors.messages import ChannelDeleted, ChannelHead, ChannelId, ChannelPosted, ChannelRow, Post, Record, Road, Span
+from actors.telegram.updates import Contiguous, Gap, Old, Verdict, judge_pts
 from config.model import Start
 
 
@@ -23,6 +23,7 @@ class Holding:
     """Whether a head is known: before it, the start policy can't be applied."""
     covered: Coverage = ()
     in_flight: dict[int, Record] = field(default_factory=dict)
+    ticket: int = 0
 
     def take_row(self, row: ChannelRow) -> None:
         """Go on where the database says that the last life ended."""
@@ -47,19 +48,59 @@ class Holding:
         """Whether a push is to be recorded, and which ids it proves."""
         post_id = push.post.message_id
         verdict = judge_pts(self.pts, push.pts, push.pts_count)
-        self.advance_pts(push.pts)
-        if not self.wants(post_id, edited=push.edited):
-            return False, None
-        if push.edited:
-            return True, None
+        wanted = self.wants(post_id, edited=push.edited)
+        if push.edited or not wanted:
+            self._advance_unless_gap(verdict, push.pts)
+            return wanted, None
         if isinstance(verdict, Old) and contains(self.covered, post_id):
             return False, None
         # Each post has its own pts, so a contiguous one above the top proves the ids between to be empty.
         low = min(self.top + 1, post_id) if isinstance(verdict, Contiguous) else post_id
         self.top = max(self.top, post_id)
+        self.advance_pts(push.pts)
         if self.start is None and self.policy.policy == "now":
             self.start = post_id
         return True, (low, post_id)
+
+    def take_deletion(self, push: ChannelDeleted) -> None:
+        self._advance_unless_gap(judge_pts(self.pts, push.pts, push.pts_count), push.pts)
+
+    def _advance_unless_gap(self, verdict: Verdict, pts: int) -> None:
+        """What was missed before an edit or a deletion may be a new post, whose id nothing here tells.
+
+        So pts stays where it is, and the next new post shows the gap: pts never runs ahead of ``top``.
+        """
+        if not isinstance(verdict, Gap):
+            self.advance_pts(pts)
+
+    def record(
+        self,
+        channel_id: ChannelId,
+        reply_key: str,
+        *,
+        road: Road = "live",
+        posts: tuple[Post, ...] = (),
+        covered: Span | None = None,
+        deleted_ids: tuple[int, ...] = (),
+        pts: int | None = None,
+    ) -> Record:
+        """What to give to the recorder, with the state as it stands; in flight until ``settle``."""
+        self.ticket += 1
+        record = Record(
+            channel_id=channel_id,
+            road=road,
+            posts=posts,
+            covered=covered,
+            deleted_ids=deleted_ids,
+            start_id=self.start,
+            top_id=self.top,
+            channel_pts=self.pts,
+            pts=pts,
+            reply_key=reply_key,
+            ticket=self.ticket,
+        )
+        self.in_flight[self.ticket] = record
+        return record
 
     def settle(self, ticket: int, *, recorded: bool) -> None:
         """The recorder has answered: what it committed is covered, what it refused is missing again."""

@@ -249,7 +249,10 @@ class Record:
     """Set once, when the start policy was applied."""
     top_id: int | None = None
     """Raises the stored top; never lowers it."""
+    channel_pts: int | None = None
+    """Raises the stored pts. It stands for ``top_id``: up to it no new post lies above that id."""
     pts: int | None = None
+    """When these copies were made, in the channel's pts: orders the copies of one post."""
     reply_key: str = ""
     """Key of the actor that is told ``Recorded``."""
     ticket: int = 0

@@ -147,7 +147,7 @@ def sums(batch: Sequence[Record], counts: Sequence[Counts]) -> Mapping[ChannelId
         if total.start_id is None:
             total.start_id = record.start_id
         total.top_id = _greatest(total.top_id, record.top_id)
-        total.pts = _greatest(total.pts, record.pts)
+        total.pts = _greatest(total.pts, record.channel_pts)
         total.deleted += count.deleted
         if record.road == "backfill":
             total.backfilled += count.added

@@ -163,6 +163,20 @@ async def test_posts_that_were_never_pushed_are_found_by_the_next_parse(running)
     assert set(ids) <= set(await running.held(channel))
 
 
+async def test_posts_hidden_behind_a_pushed_edit_or_deletion_are_found(running):
+    for channel, hide in ((running.channels[0]["id"], "edit"), (running.channels[1]["id"], "delete")):
+        old = max(running.exists(channel))
+        silent = await running.sandbox.publish(channel, count=2, silent=True)
+        if hide == "edit":
+            await running.sandbox.edit(channel, old, "mended")
+        else:
+            await running.sandbox.delete(channel, [old])
+        pushed = await running.sandbox.publish(channel, count=1)
+        assert (await running.parse()).state == "success"
+        assert {*silent, *pushed} <= set(await running.held(channel))
+        assert await running.held(channel) == running.exists(channel)
+
+
 async def test_a_summary_counts_each_post_once_for_all_and_once_for_every_follower(running):
     channel = next(channel for channel in running.channels if len(channel["members"]) > 1)
     for member in channel["members"]:

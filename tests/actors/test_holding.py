@@ -1,13 +1,14 @@
 """What a channel believes to hold, against what exists: for every order of pushes, heads, pages and failures."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.coverage import proven
+from actors.coverage import add, proven
 from actors.holding import Holding
-from actors.messages import ChannelHead, ChannelPosted, Post, Record
+from actors.messages import ChannelDeleted, ChannelHead, ChannelPosted, ChannelRow, Post
 from config.model import Start
 
 CHANNEL = 1
@@ -19,103 +20,152 @@ def a_post(message_id):
 
 
 class Channel:
-    """A channel on the service's side: ids with holes, one pts a post, and pushes on their way."""
+    """A channel on the service's side: ids with holes, a pts for every event, and updates on their way."""
 
     def __init__(self):
-        self.ids, self.pts, self.pushes = [], 1, []
+        self.ids, self.last, self.pts, self.updates = [], 0, 1, []
 
     def publish(self, hole):
-        self.ids.append((self.ids[-1] if self.ids else 0) + 1 + hole)
+        self.last += 1 + hole
+        self.ids.append(self.last)
         self.pts += 1
-        self.pushes.append(ChannelPosted(post=a_post(self.ids[-1]), pts=self.pts, pts_count=1))
+        self.updates.append(ChannelPosted(post=a_post(self.last), pts=self.pts, pts_count=1))
+
+    def edit(self, number):
+        if self.ids:
+            self.pts += 1
+            edited = a_post(self.ids[number % len(self.ids)])
+            self.updates.append(ChannelPosted(post=edited, pts=self.pts, pts_count=1, edited=True))
+
+    def delete(self, number):
+        if self.ids:
+            self.pts += 1
+            gone = (self.ids.pop(number % len(self.ids)),)
+            self.updates.append(ChannelDeleted(channel_id=CHANNEL, message_ids=gone, pts=self.pts, pts_count=1))
 
     @property
-    def top(self):
-        return self.ids[-1] if self.ids else 0
+    def head(self):
+        return ChannelHead(channel_id=CHANNEL, top_id=self.ids[-1] if self.ids else 0, pts=self.pts)
 
     def page(self, wanted, size):
         return sorted((i for i in self.ids if i < wanted.offset_id), reverse=True)[: min(wanted.limit, size)]
 
 
 class Collector:
-    """A holding with a recorder that commits, refuses or keeps what it is given."""
+    """A holding, a recorder that commits, refuses or keeps what it is given, and the rows that were committed."""
 
     def __init__(self, start):
-        self.held = Holding(policy=Start(policy="all"), start=start)
-        self.stored, self.ticket = set(), 0
+        self.start = start
+        self.row = ChannelRow(
+            channel_id=CHANNEL, username=None, title="", condition="active", reader_id=None, subscriptions=1, posts=0,
+            start_id=start, top_id=0, pts=None, covered=(),
+        )  # fmt: skip
+        self.stored = set()
+        self.restart()
 
-    def record(self, ids, span):
-        self.ticket += 1
-        posts = tuple(map(a_post, ids))
-        self.held.in_flight[self.ticket] = Record(channel_id=CHANNEL, road="live", posts=posts, covered=span)
+    def restart(self):
+        """kill -9: what isn't committed is gone."""
+        self.held = Holding(policy=Start(policy="all"))
+        self.held.take_row(self.row)
 
-    def push(self, push):
-        wanted, span = self.held.take_push(push)
+    def hear(self, update):
+        if isinstance(update, ChannelDeleted):
+            self.held.take_deletion(update)
+            self.held.record(CHANNEL, "", deleted_ids=update.message_ids)
+            return
+        wanted, span = self.held.take_push(update)
         if wanted:
-            self.record((push.post.message_id,), span)
+            self.held.record(CHANNEL, "", posts=(update.post,), covered=span)
 
     def answer(self, which, *, recorded):
         if self.held.in_flight:
             ticket = sorted(self.held.in_flight)[which % len(self.held.in_flight)]
             if recorded:
-                self.stored |= {post.message_id for post in self.held.in_flight[ticket].posts}
+                self.commit(self.held.in_flight[ticket])
             self.held.settle(ticket, recorded=recorded)
+
+    def commit(self, record):
+        """As the store does: every figure only rises, coverage and posts together."""
+        self.stored |= {post.message_id for post in record.posts}
+        self.row = replace(
+            self.row,
+            top_id=max(self.row.top_id, record.top_id),
+            pts=max(self.row.pts or 0, record.channel_pts or 0) or None,
+            covered=add(self.row.covered, record.covered) if record.covered else self.row.covered,
+        )
 
     def fetch(self, channel, size):
         page = self.held.next_page()
         if page is not None:
             ids = channel.page(page, size)
             low, high = proven(page, ids[-1] if ids else None)
-            self.record([i for i in ids if low <= i <= high], (low, high))
+            posts = tuple(a_post(i) for i in ids if low <= i <= high)
+            self.held.record(CHANNEL, "", posts=posts, covered=(low, high))
 
 
 STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("publish"), st.integers(0, 2)),
-        st.tuples(st.just("push"), st.integers(0, 9)),
-        st.tuples(st.just("lose"), st.integers(0, 9)),
-        st.tuples(st.just("double"), st.integers(0, 9)),
-        st.tuples(st.just("head"), st.just(0)),
-        st.tuples(st.just("fetch"), st.integers(1, 5)),
-        st.tuples(st.just("commit"), st.integers(0, 9)),
-        st.tuples(st.just("refuse"), st.integers(0, 9)),
+    st.tuples(
+        st.sampled_from(
+            (
+                *("publish", "publish", "edit", "delete", "hear", "hear", "lose", "double"),
+                *("head", "fetch", "commit", "commit", "refuse", "restart"),
+            )
+        ),
+        st.integers(0, 9),
     ),
     max_size=60,
-)
+)  # fmt: skip
 
 
-@settings(max_examples=300)
+def take_step(channel, collector, step, number):
+    at = number % len(channel.updates) if channel.updates else None
+    match step:
+        case "publish" | "edit" | "delete":
+            getattr(channel, step)(number % 3 if step == "publish" else number)
+        case "hear" | "lose" | "double" if at is not None:
+            update = channel.updates[at] if step == "double" else channel.updates.pop(at)
+            if step != "lose":
+                collector.hear(update)
+        case "head":
+            collector.held.take_head(channel.head)
+        case "fetch":
+            collector.fetch(channel, 1 + number % 5)
+        case "commit" | "refuse":
+            collector.answer(number, recorded=step == "commit")
+        case "restart":
+            collector.restart()
+
+
+@settings(max_examples=600)
 @given(STEPS, st.integers(1, 4))
 def test_covered_never_claims_a_post_that_isn_t_stored_and_in_the_end_nothing_is_missing(steps, start):
     channel, collector = Channel(), Collector(start)
     for step, number in steps:
-        match step:
-            case "publish":
-                channel.publish(number)
-            case "push" | "lose" | "double" if channel.pushes:
-                at = number % len(channel.pushes)
-                if step == "double":
-                    collector.push(channel.pushes[at])
-                elif step == "push":
-                    collector.push(channel.pushes.pop(at))
-                else:
-                    channel.pushes.pop(at)
-            case "head":
-                collector.held.take_head(ChannelHead(channel_id=CHANNEL, top_id=channel.top, pts=channel.pts))
-            case "fetch":
-                collector.fetch(channel, number)
-            case "commit" | "refuse":
-                collector.answer(number, recorded=step == "commit")
-        for low, high in collector.held.covered:
+        take_step(channel, collector, step, number)
+        for low, high in (*collector.held.covered, *collector.row.covered):
             assert {i for i in channel.ids if max(low, start) <= i <= high} <= collector.stored
-    collector.held.take_head(ChannelHead(channel_id=CHANNEL, top_id=channel.top, pts=channel.pts))
+    collector.held.take_head(channel.head)
     for _ in range(400):
         collector.answer(0, recorded=True)
         collector.fetch(channel, 100)
-        if collector.held.is_whole(channel.top) and not collector.held.in_flight:
+        if collector.held.is_whole(channel.head.top_id) and not collector.held.in_flight:
             break
-    assert collector.held.is_whole(channel.top)
-    assert {i for i in channel.ids if i >= start} == collector.stored
+    assert collector.held.is_whole(channel.head.top_id)
+    assert {i for i in channel.ids if i >= start} <= collector.stored
+
+
+def test_a_gap_before_an_edit_or_a_deletion_is_still_a_gap_for_the_next_post():
+    for hides in (
+        ChannelPosted(post=a_post(5), pts=14, pts_count=1, edited=True),
+        ChannelDeleted(channel_id=CHANNEL, message_ids=(5,), pts=14, pts_count=1),
+    ):
+        held = Holding(policy=Start(policy="all"), start=1, covered=((1, 10),))
+        held.take_head(ChannelHead(channel_id=CHANNEL, top_id=10, pts=11))
+        # Posts 11 and 12 (pts 12 and 13) were never pushed.
+        held.take_deletion(hides) if isinstance(hides, ChannelDeleted) else held.take_push(hides)
+        assert held.take_push(ChannelPosted(post=a_post(13), pts=15, pts_count=1)) == (True, (13, 13))
+        held.covered = add(held.covered, (13, 13))
+        assert held.next_page().span == (11, 12)
 
 
 def test_without_a_start_nothing_is_asked_for_and_nothing_is_whole():

@@ -30,7 +30,7 @@ async def texts(posts, channel_id=NEWS) -> dict[int, str]:
 
 
 async def test_a_page_is_stored_with_its_coverage_and_counted_once(store, posts):
-    page = record(post(1), post(2), covered=(1, 5), top_id=5, pts=40, start_id=1, ticket=9)
+    page = record(post(1), post(2), covered=(1, 5), top_id=5, channel_pts=40, start_id=1, ticket=9)
     assert await posts.record([page]) == (Recorded(channel_id=NEWS, ticket=9, added=2, edited=0, deleted=0),)
     assert await posts.record([page]) == (Recorded(channel_id=NEWS, ticket=9, added=0, edited=0, deleted=0),)
     row = await store.channels.one(NEWS)
@@ -230,8 +230,8 @@ async def test_coverage_is_a_set(store, posts):
 
 
 async def test_top_and_pts_never_fall_and_the_start_is_set_once(store, posts):
-    await one(posts, top_id=10, pts=100, start_id=5)
-    await posts.record([record(top_id=9, pts=99, start_id=1), record(top_id=None, pts=None)])
+    await one(posts, top_id=10, channel_pts=100, start_id=5)
+    await posts.record([record(top_id=9, channel_pts=99, start_id=1), record(top_id=None, channel_pts=None)])
     row = await store.channels.one(NEWS)
     assert (row.top_id, row.pts, row.start_id) == (10, 100, 5)
 

@@ -28,6 +28,7 @@ RECORDS = st.fixed_dictionaries(
         "covered": st.none() | st.tuples(IDS, IDS).map(lambda pair: (min(pair), max(pair))),
         "road": st.sampled_from(["live", "catchup", "backfill"]),
         "pts": st.none() | st.integers(1, 4),
+        "channel_pts": st.none() | st.integers(1, 4),
         "top_id": st.none() | IDS,
     }
 )
@@ -75,7 +76,7 @@ class Model:
             if entry["covered"]:
                 self.covered |= set(range(entry["covered"][0], entry["covered"][1] + 1))
             self.top = max(self.top, entry["top_id"] or 0)
-            self.pts = max((p for p in (self.pts, entry["pts"]) if p is not None), default=None)
+            self.pts = max((p for p in (self.pts, entry["channel_pts"]) if p is not None), default=None)
 
     def _copies(self, message_id: int, batch: list[dict]) -> None:
         """Of several copies in one batch the newest alone is looked at."""
