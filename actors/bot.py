@@ -26,6 +26,7 @@ from actors.runtime.actor import TaskActor
 from actors.telegram.caller import Caller, CallMetrics, NoMetrics
 from actors.telegram.client import SettingsIncomplete, build_client
 from actors.telegram.commands import Command, Language, commands_in, say, text_of
+from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.line import CatchUp, Check, Line, Save, Task
 from actors.telegram.link import Watch, connected, pause, retry_after
 from actors.telegram.login import Attempt, SignInRefused, save
@@ -119,6 +120,10 @@ class Bot(TaskActor):
                 raise
             except (TryAgain, FloodWaited, Refused, StoreUnavailable) as fault:
                 self._failures += 1
+                if isinstance(fault, TryAgain) and fault.cause == KEY_UNKNOWN and not self._renewed:
+                    # Unlike a user it needs nobody to sign in again, so it needn't wait and see.
+                    await self._take_unusable(AccountUnusable(self._id, "revoked", KEY_UNKNOWN))
+                    continue
                 wait = fault.wait.total_seconds() if isinstance(fault, FloodWaited) else retry_after(self._failures)
                 logger.info("the bot connects again in %.1f s: %s", wait, fault)
                 await pause(self.owner.clock, wait)

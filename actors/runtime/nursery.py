@@ -86,7 +86,7 @@ class Nursery:
 
     def child_down(self, down: ChildDown) -> None:
         child = self.children.get(down.key)
-        if down.error is not None:
+        if down.error is not None and not _wants_parking(down.error):
             self._obituaries.publish(down.key, down.error)
         if child is None or child.ref is not down.ref or child.state == "stopping" or self.leaving:
             return
@@ -101,7 +101,7 @@ class Nursery:
         now = self._owner.clock.monotonic()
         if error is not None:
             child.last_failure = describe(error)
-        if getattr(error, "park", False) is True or getattr(error, "supervision", None) == "park":
+        if _wants_parking(error):
             self._park(child, describe(error) or "it asked to be parked", error)
             return
         failures = self._remember(child, Failure(at=now, lived=now - child.begun))
@@ -214,3 +214,8 @@ def snapshot(child: Child) -> ChildSnapshot:
         last_failure=child.last_failure,
         parked=child.parked,
     )
+
+
+def _wants_parking(error: BaseException | None) -> bool:
+    """Such an error is a decision, not a defect: it is told as a parking, without a traceback."""
+    return getattr(error, "park", False) is True or getattr(error, "supervision", None) == "park"

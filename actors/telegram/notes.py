@@ -30,7 +30,7 @@ class Notes:
         try:
             return await self._accounts.session(self._id)
         except SessionRejected as fault:
-            raise AccountUnusable(self._id, "parked", "the stored session doesn't open") from fault
+            raise AccountUnusable(self._id, "parked", f"the stored session doesn't open: {fault}") from fault
 
     def keep_state(self, state: UpdateState | None) -> None:
         """Write ``state`` down within ``SAVE_AFTER`` seconds."""

@@ -11,7 +11,7 @@ from daemon.admin.access import Role
 from daemon.admin.asking import OWNER, STORE, ask, query, respond
 from daemon.admin.routes import Route
 
-SIGNED_IN = frozenset({"connecting", "active", "flooded", "frozen", "parked", "disabled"})
+SIGNED_IN = frozenset({"connecting", "active", "flooded", "frozen", "disabled"})
 """States in which Telegram's consent still stands, whether or not the account works now."""
 COLLECTING = frozenset({"active", "flooded"})
 

@@ -9,6 +9,10 @@ class EmbeddedRefused(StoreRefused):
     """The embedded PostgreSQL can't be found, made or started."""
 
 
+class DatabaseRefused(StoreRefused):
+    """PostgreSQL answers, and lets us in neither with this role nor into this database."""
+
+
 class SchemaTooNew(StoreRefused):
     """A newer Telewarden has migrated this database."""
 

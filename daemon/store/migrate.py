@@ -3,10 +3,12 @@
 import asyncio
 from dataclasses import dataclass
 from importlib.resources import files
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from daemon.store.errors import SchemaTooNew, StoreRefused
+from actors.errors import StoreUnavailable
+from daemon.store.errors import DatabaseRefused, SchemaTooNew, StoreRefused
 from daemon.store.faults import translated
 from daemon.store.pool import SERVER_SETTINGS, RawConnection
 
@@ -35,18 +37,44 @@ def migrations() -> tuple[Migration, ...]:
 async def migrate(dsn: str) -> int:
     """Apply what is missing; how many that were. Safe with several daemons at once.
 
-    Raises: StoreUnavailable, SchemaTooNew.
+    Raises: StoreUnavailable, DatabaseRefused, SchemaTooNew.
     """
     known = await asyncio.to_thread(migrations)
     # A schema change may take longer than any statement of the daemon's own.
     settings = SERVER_SETTINGS | {"statement_timeout": "0"}
+    connection = await _connect(dsn, settings)
     with translated():
-        connection = await asyncpg.connect(dsn, server_settings=settings, timeout=10)
         try:
             await _lock(connection)
             return await apply(connection, known)
         finally:
             await connection.close()  # and with it the lock
+
+
+async def _connect(dsn: str, settings: dict[str, str]) -> RawConnection:
+    """The first connection of all: what is wrong with the setting shows here, and is told by its name."""
+    try:
+        return await asyncpg.connect(dsn, server_settings=settings, timeout=10)
+    except (
+        asyncpg.InvalidAuthorizationSpecificationError,  # 28: no such role, a wrong password, pg_hba.conf
+        asyncpg.InvalidCatalogNameError,
+        asyncpg.InsufficientPrivilegeError,
+        asyncpg.ClientConfigurationError,
+    ) as error:
+        raise DatabaseRefused(f"PostgreSQL at {place_of(dsn)} refuses: {error}; check database.dsn") from error
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        text = f"PostgreSQL can't be reached at {place_of(dsn)}: {reason}; check that it runs, and database.dsn"
+        raise StoreUnavailable(text) from error
+    except (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError) as error:
+        raise StoreUnavailable(f"PostgreSQL at {place_of(dsn)} isn't ready: {error}") from error
+
+
+def place_of(dsn: str) -> str:
+    """Host, port and database of a DSN; neither user nor password."""
+    parts = urlsplit(dsn)
+    host = parts.hostname or "".join(parse_qs(parts.query).get("host", ["its default socket"]))
+    return f"{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
 async def _lock(connection: RawConnection) -> None:

@@ -126,6 +126,15 @@ async def test_a_revoked_session_is_made_anew_by_the_token(dc, store, start, bot
     assert (await store.accounts.session(bot_id)).auth_key != old.auth_key
 
 
+async def test_a_session_whose_key_the_server_doesn_t_know_is_made_anew_at_once(store, start, bot_id):
+    ref = await start()
+    await ref.stop(block=False)
+    old = await store.accounts.session(bot_id)
+    await store.accounts.save_session(replace(old, auth_key=bytes(reversed(old.auth_key))))
+    await start()
+    assert (await store.accounts.one(bot_id)).state == "active"
+
+
 async def test_a_wrong_token_parks_the_bot_and_is_not_logged(dc, store, owner, token, caplog):
     caplog.set_level("DEBUG")
     ref = Bot.start(

@@ -3,11 +3,12 @@ import asyncio
 import asyncpg
 import pytest
 
-from daemon.store.errors import SchemaTooNew
+from actors.errors import StoreUnavailable
+from daemon.store.errors import DatabaseRefused, SchemaTooNew
 from daemon.store.migrate import Migration, apply, migrate, migrations
 from daemon.store.store import open_store
 from tests.daemon.store.rows import ask
-from tests.postgres import execute, fresh_database
+from tests.postgres import dsn_of, execute, fresh_database
 
 
 @pytest.fixture
@@ -53,3 +54,16 @@ def test_migrations_are_numbered_without_gaps_and_say_what_they_are_for():
     known = migrations()
     assert [migration.version for migration in known] == list(range(1, len(known) + 1))
     assert all(migration.sql.startswith("-- ") for migration in known)
+
+
+async def test_a_database_that_isn_t_there_is_told_by_the_setting_and_without_the_password(postgres):
+    dsn = dsn_of(postgres, "nowhere").replace("telewarden@", "telewarden:hunter2@")
+    with pytest.raises(DatabaseRefused, match=r'"nowhere" does not exist; check database\.dsn') as refused:
+        await migrate(dsn)
+    assert "hunter2" not in str(refused.value)
+
+
+async def test_a_server_that_isn_t_there_is_told_by_its_place(unused_tcp_port):
+    with pytest.raises(StoreUnavailable, match=rf"127\.0\.0\.1:{unused_tcp_port}/tw.*database\.dsn") as away:
+        await migrate(f"postgresql://somebody:hunter2@127.0.0.1:{unused_tcp_port}/tw")
+    assert "hunter2" not in str(away.value)
