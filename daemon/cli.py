@@ -42,7 +42,7 @@ def cli() -> None:
     is_flag=True,
     help="Take the database from a daemon on another host. Only when you know that it is off.",
 )
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Log as JSON, one object a line, whatever the settings say.")
 def run(config: Path | None, *, take_over: bool, as_json: bool) -> None:
     """Run the daemon until SIGTERM or SIGINT.
 

@@ -29,7 +29,7 @@ def _place(text: str) -> tuple[str, int]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m sandbox",
+        prog="telewarden sandbox",
         description="A Telegram data centre on loopback, for development, tests and benchmarks. Its first line "
         "on stdout is JSON that says where it listens; logs go to stderr. docs/sandbox.md describes the rest.",
     )
