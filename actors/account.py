@@ -62,6 +62,8 @@ LINE = 1000
 """Requests that may wait for their turn; each channel has one outstanding."""
 KEY_WAIT = 60.0
 """Seconds until a key that the server says it doesn't know is tried once more."""
+INTRODUCE_AGAIN = 2.0
+"""Seconds until an introduction that a busy or restarting roster didn't answer is made once more."""
 DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
 """States in which the key is wiped: it opens nothing any more, and asking with it again can only harm."""
 
@@ -249,8 +251,9 @@ class Account(TaskActor):
         introduction = Introduce(account_id=self._id, memberships=memberships, complete=self._complete)
         try:
             await self.owner.find("roster").call(introduction)
-        except (RuntimeFault, ActorDeadError) as fault:  # a roster that restarts asks by itself (``RosterUp``)
-            logger.info("account %s introduces itself later: %s", self._id, fault)
+        except (RuntimeFault, ActorDeadError) as fault:
+            logger.info("account %s introduces itself again: %s", self._id, fault)
+            self.tell_later(INTRODUCE_AGAIN, RosterUp())
 
     async def _enter(self, state: AccountState, cause: str | None) -> None:
         self._state = state
@@ -268,14 +271,15 @@ class Account(TaskActor):
 
     async def _wait_after(self, fault: ActorsError) -> None:
         """Backoff 1, 2, 4 … 60 s with full jitter; a flood wait exactly; a key in doubt once, after a minute."""
-        if self._introduced:
-            self._introduced = False
-            self._outlet.tell_roster(AccountDown(account_id=self._id, state="connecting"))
+        self._introduced = False
+        # Always: a predecessor under this key may have been up when it ended, and told nobody.
+        self._outlet.tell_roster(AccountDown(account_id=self._id, state="connecting"))
         self._state = "connecting"
         self._failures += 1
         delay = retry_after(self._failures)
         if isinstance(fault, FloodWaited):
             delay = fault.wait.total_seconds()
+            await self._notes.save()
         elif isinstance(fault, TryAgain) and fault.cause == KEY_UNKNOWN:
             if self._key_doubted:
                 unusable = AccountUnusable(self._id, "revoked", KEY_UNKNOWN)

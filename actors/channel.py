@@ -22,6 +22,7 @@ from actors.messages import (
     ChannelParsed,
     ChannelPosted,
     ChannelSeen,
+    ChannelUp,
     FetchHistory,
     FindStart,
     HistoryFetched,
@@ -119,6 +120,7 @@ class Channel(TaskActor):
         if row is not None:
             self._held.take_row(row)
         self._loaded = True
+        post(self.owner, "scheduler", ChannelUp(channel_id=self._channel_id))
 
     def on_receive(self, message: ChannelMessage) -> None:
         match message:

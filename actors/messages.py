@@ -326,6 +326,11 @@ class MembershipLost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelsUp:
+    """The supervisor of the channels has started: the roster fills it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderFor(Request[AccountId | None]):
     """Ask which account reads a channel; None where no usable account belongs to it now."""
 
@@ -394,6 +399,13 @@ class DescribeJob(Request[Job]):
     """Raises: ``JobUnknown``."""
 
     job_id: JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelUp:
+    """A channel's actor has started: a job that waits for its predecessor asks anew."""
+
+    channel_id: ChannelId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

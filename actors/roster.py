@@ -18,6 +18,7 @@ from actors.messages import (
     ChannelId,
     ChannelSeen,
     ChannelsPeeked,
+    ChannelsUp,
     Introduce,
     MembershipLost,
     MembershipsRead,
@@ -31,7 +32,8 @@ from actors.messages import (
 from actors.neighbours import ASK_FAULTS, or_again, post
 from actors.ports import Channels
 from actors.runtime.actor import TaskActor
-from actors.runtime.errors import ChildParked, KeyTaken
+from actors.runtime.clock import Timer
+from actors.runtime.errors import ActorMissing, ChildParked, KeyTaken
 from actors.runtime.supervision import ChildSpec, StartChild
 
 logger = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ RosterMessage = (
     | ReadersFor
     | ReaderLate
     | CatchUp
+    | ChannelsUp
 )
 
 
@@ -90,7 +93,7 @@ class Roster(TaskActor):
         self._members: dict[ChannelId, set[AccountId]] = {}
         self._readers: dict[ChannelId, AccountId] = {}
         self._up: set[AccountId] = set()
-        self._awaited: set[AccountId] = set()
+        self._awaited: dict[AccountId, Timer] = {}
         """Accounts that are away, yet may come back in time: their channels wait for them."""
 
     async def started(self) -> None:
@@ -101,8 +104,7 @@ class Roster(TaskActor):
                 self._readers[row.channel_id] = row.reader_id
         for account_id in set(self._readers.values()):
             self._await_account(account_id)
-        for channel_id in self._members:
-            await self._ensure_channel(channel_id)
+        await self._fill()
         for key in self.owner.keys("account/"):
             # A restarted roster asks the accounts that are well to introduce themselves again.
             post(self.owner, key, RosterUp())
@@ -126,10 +128,11 @@ class Roster(TaskActor):
             case ReaderLate(account_id=account_id):
                 return or_again(self, self._take_late(account_id), message)
             case ReaderFor(channel_id=channel_id):
-                reader = self._readers.get(channel_id)
-                return reader if reader in self._up else None
+                return self._reader_now(channel_id)
             case ReadersFor(channel_ids=channel_ids):
                 return self._group(channel_ids)
+            case ChannelsUp():
+                return or_again(self, self._refill(), message)
             case CatchUp():
                 self.spawn_task(self._peek(message), name=f"heads for account {message.account_id}")
                 return None
@@ -151,59 +154,77 @@ class Roster(TaskActor):
         for channel_id in named:
             self._members.setdefault(channel_id, set()).add(account_id)
             await self._ensure_channel(channel_id)
-        orphans = set(named)
         if message.complete:
             for channel_id, members in self._members.items():
-                if channel_id not in named and account_id in members:
+                if channel_id not in named:
                     members.discard(account_id)
-                    orphans.add(channel_id)
-        if account_id in self._up:
-            await self._settle(orphans)
+        # Also those that it reads and has left meanwhile, whether or not it is up itself.
+        await self._settle(named | set(self._read_by(account_id)))
+
+    async def _fill(self) -> None:
+        """See that every followed channel has its actor."""
+        for channel_id in tuple(self._members):
+            await self._ensure_channel(channel_id)
+
+    async def _refill(self) -> None:
+        """The supervisor of the channels has started anew, and with it nothing."""
+        await self._fill()
+        for account_id in self._up:
+            self._catch_up(account_id, self._read_by(account_id))
 
     async def _ensure_channel(self, channel_id: ChannelId) -> None:
         if self.owner.get(key_of(channel_id)) is not None:
             return
+        tree = self.owner.find("channels")
         try:
-            await self.owner.find("channels").call(StartChild(spec=self._spec_of(channel_id)))
-        except (KeyTaken, ChildParked) as error:
+            await tree.call(StartChild(spec=self._spec_of(channel_id)))
+        except (KeyTaken, ChildParked, ActorMissing) as error:  # it ends, is parked, or waits for its restart
             logger.debug("channel %s isn't started: %s", channel_id, error)
 
     async def _take_loss(self, message: MembershipLost) -> None:
         members = self._members.get(message.channel_id, set())
-        if message.account_id not in members:
+        if message.account_id not in members and self._readers.get(message.channel_id) != message.account_id:
             return
-        members.discard(message.account_id)
         await self._channels.end_membership(message.account_id, message.channel_id)
-        log.emit(log.CHANNEL_LOST, channel_id=message.channel_id, account_id=message.account_id, cause="not a member")
-        if not members:
+        if not members - {message.account_id}:
             await self._channels.set_condition(message.channel_id, "private", "no account belongs to it")
+        log.emit(log.CHANNEL_LOST, channel_id=message.channel_id, account_id=message.account_id, cause="not a member")
+        members.discard(message.account_id)
         await self._settle({message.channel_id})
 
     # --- accounts --------------------------------------------------------------------------------------------------
 
     async def _take_up(self, account_id: AccountId) -> None:
         self._up.add(account_id)
-        self._awaited.discard(account_id)
-        await self._settle({channel for channel, members in self._members.items() if account_id in members})
+        self._await_no_more(account_id)
+        mine = {channel for channel, members in self._members.items() if account_id in members}
+        await self._settle(mine | set(self._read_by(account_id)))
         self._tell_reading(account_id)
         self._catch_up(account_id, self._read_by(account_id))
 
     async def _take_down(self, message: AccountDown) -> None:
+        was_up = message.account_id in self._up
         self._up.discard(message.account_id)
         if message.state == "connecting":
-            self._await_account(message.account_id)
+            if was_up:
+                self._await_account(message.account_id)
             return
-        self._awaited.discard(message.account_id)
+        self._await_no_more(message.account_id)
         await self._settle(set(self._read_by(message.account_id)))
 
     async def _take_late(self, account_id: AccountId) -> None:
-        if account_id in self._awaited:
-            self._awaited.discard(account_id)
+        if account_id not in self._up:
+            self._await_no_more(account_id)
             await self._settle(set(self._read_by(account_id)))
 
     def _await_account(self, account_id: AccountId) -> None:
-        self._awaited.add(account_id)
-        self.tell_later(FAILOVER_AFTER, ReaderLate(account_id=account_id))
+        self._await_no_more(account_id)
+        self._awaited[account_id] = self.tell_later(FAILOVER_AFTER, ReaderLate(account_id=account_id))
+
+    def _await_no_more(self, account_id: AccountId) -> None:
+        timer = self._awaited.pop(account_id, None)
+        if timer is not None:
+            timer.cancel()
 
     # --- readers ---------------------------------------------------------------------------------------------------
 
@@ -219,8 +240,16 @@ class Roster(TaskActor):
     async def _settle(self, channel_ids: set[ChannelId]) -> None:
         """Elect a reader for each channel whose reader is lost; readers that are well, or awaited, stay."""
         moved: dict[AccountId, list[ChannelId]] = {}
+        try:
+            await self._elect_all(sorted(channel_ids), moved)
+        finally:  # what was decided before the database went away is told all the same
+            for account_id, channels in moved.items():
+                self._tell_reading(account_id)
+                self._catch_up(account_id, channels)
+
+    async def _elect_all(self, channel_ids: Iterable[ChannelId], moved: dict[AccountId, list[ChannelId]]) -> None:
         load = self._load()
-        for channel_id in sorted(channel_ids):
+        for channel_id in channel_ids:
             members = self._members.get(channel_id, set())
             reader = self._readers.get(channel_id)
             if reader in members and (reader in self._up or reader in self._awaited):
@@ -235,21 +264,25 @@ class Roster(TaskActor):
             self._readers[channel_id] = successor
             load[successor] = load.get(successor, 0) + 1
             moved.setdefault(successor, []).append(channel_id)
-        for account_id, channels in moved.items():
-            self._tell_reading(account_id)
-            self._catch_up(account_id, channels)
+            if reader is not None:
+                moved.setdefault(reader, [])  # it is told that it reads one less
 
     def _tell_reading(self, account_id: AccountId) -> None:
         post(self.owner, f"account/{account_id}", Reading(channel_ids=frozenset(self._read_by(account_id))))
+
+    def _reader_now(self, channel_id: ChannelId) -> AccountId | None:
+        """The channel's reader, where it is up and still belongs to the channel."""
+        reader = self._readers.get(channel_id)
+        return reader if reader in self._up and reader in self._members.get(channel_id, ()) else None
 
     def _group(self, channel_ids: Iterable[ChannelId]) -> Readers:
         groups: dict[AccountId, list[ChannelId]] = {}
         awaited = []
         for channel_id in channel_ids:
-            reader = self._readers.get(channel_id)
-            if reader is not None and reader in self._up:
+            reader = self._reader_now(channel_id)
+            if reader is not None:
                 groups.setdefault(reader, []).append(channel_id)
-            elif reader in self._awaited:
+            elif self._readers.get(channel_id) in self._awaited:
                 awaited.append(channel_id)
         return Readers(
             by_account={reader: tuple(channels) for reader, channels in groups.items()}, awaited=tuple(awaited)

@@ -18,10 +18,12 @@ from actors.messages import (
     AwaitJob,
     ChannelId,
     ChannelParsed,
+    ChannelUp,
     DescribeJob,
     Job,
     JobId,
     JobKind,
+    MembershipLost,
     ParseAll,
     ParseChannel,
     ParseUser,
@@ -116,9 +118,14 @@ class Scheduler(TaskActor):
             self._arm(schedule, now, None)
         log.emit(log.SERVICE_READY)
 
-    def on_control(self, message: ChannelParsed) -> None:
+    def on_control(self, message: ChannelParsed | ChannelUp) -> None:
         """A channel's word must not be refused for want of room: a job would wait for it for ever."""
-        self.tell_self(message)
+        if isinstance(message, ChannelParsed):
+            self.tell_self(message)
+            return
+        for job_id, run in self._runs.items():
+            if message.channel_id in run.waiting:
+                self.tell_self(FindReaders(job_id=job_id, channel_ids=(message.channel_id,)))
 
     def on_receive(self, message: SchedulerMessage) -> object:
         match message:
@@ -244,6 +251,8 @@ class Scheduler(TaskActor):
 
     def _spread(self, heads: HeadsRead) -> None:
         job_id = heads.batch.job_id
+        for channel_id in heads.peeked.lost:
+            post(self.owner, "roster", MembershipLost(account_id=heads.batch.account_id, channel_id=channel_id))
         told = set()
         for head in heads.peeked.heads:
             if post(self.owner, key_of(head.channel_id), ParseChannel(job_id=job_id, head=head)):

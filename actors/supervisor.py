@@ -15,7 +15,7 @@ from actors.account import Account
 from actors.bot import Bot
 from actors.channel import Channel, key_of
 from actors.errors import StoreUnavailable
-from actors.messages import AccountDown, AccountId, AccountSignedIn, ChannelId
+from actors.messages import AccountDown, AccountId, AccountSignedIn, ChannelId, ChannelsUp
 from actors.metrics import Metrics
 from actors.neighbours import post
 from actors.ports import Store
@@ -126,6 +126,10 @@ class ChannelTree(Supervisor):
     def __init__(self, *, parts: Parts) -> None:
         super().__init__(policy=Backoff(), on_parked=self._report, concurrent=True)
         self._parts = parts
+
+    async def started(self) -> None:
+        await super().started()
+        post(self.owner, "roster", ChannelsUp())
 
     def _report(self, key: str, parked: ParkedChild) -> None:
         self.spawn_task(self._quarantine(key, parked), name=f"quarantine {key}")

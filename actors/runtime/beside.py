@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from actors.runtime.loop import LoopOwner
 
 
+class _Kept:
+    """A timer that is forgotten when it is cancelled: an actor that lives for months cancels many."""
+
+    __slots__ = ("_timer", "_timers")
+
+    def __init__(self, timer: "Timer", timers: "set[Timer]") -> None:
+        self._timer = timer
+        self._timers = timers
+
+    def cancel(self) -> None:
+        self._timers.discard(self)
+        self._timer.cancel()
+
+
 class Beside:
     """Made when first used: most of 10,000 idle actors never do."""
 
@@ -35,7 +49,7 @@ class Beside:
             timers.discard(timer)
             callback()
 
-        timer = self._owner.clock.call_later(delay, due)
+        timer = _Kept(self._owner.clock.call_later(delay, due), timers)
         timers.add(timer)
         return timer
 
@@ -67,7 +81,7 @@ class Beside:
 
     def farewell(self, error: BaseException) -> None:
         """The actor has ended: no timer fires any more, and who was promised a reply gets ``error``."""
-        for timer in self._timers:
+        for timer in tuple(self._timers):
             timer.cancel()
         for later in tuple(self._laters):
             if not later.done:

@@ -38,8 +38,9 @@ _SAVE_CHANNELS = """
 INSERT INTO channels AS c (id, username, title, broadcast, noforwards)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::boolean[])
 ON CONFLICT (id) DO UPDATE SET username = excluded.username, title = excluded.title, broadcast = excluded.broadcast,
-    noforwards = excluded.noforwards, changed_at = now()
-WHERE (c.username, c.title, c.broadcast, c.noforwards)
+    noforwards = excluded.noforwards, changed_at = now(),
+    condition = CASE c.condition WHEN 'private' THEN 'active' ELSE c.condition END
+WHERE c.condition = 'private' OR (c.username, c.title, c.broadcast, c.noforwards)
     IS DISTINCT FROM (excluded.username, excluded.title, excluded.broadcast, excluded.noforwards)
 """
 _SAVE_COVERAGE = "INSERT INTO coverage (channel_id) SELECT * FROM unnest($1::bigint[]) ON CONFLICT DO NOTHING"

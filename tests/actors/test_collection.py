@@ -396,3 +396,73 @@ async def test_no_public_means_hands_out_a_client(running):
 def public(thing, name):
     value = getattr(thing, name, None)
     return None if callable(value) else value
+
+
+async def test_a_reader_that_left_while_the_daemon_was_down_is_replaced(running):
+    channel = next(channel for channel in running.channels if len(channel["members"]) > 1)
+    reader = await _reader(running, channel["id"])
+    await running.stop()
+    held = running.sandbox.world.channel(channel["id"])
+    held.username = None
+    held.members.discard(reader)
+    ids = await running.sandbox.publish(channel["id"], count=2)
+    running.start()
+    await running.signed_in()
+
+    async def whole():
+        return set(ids) <= set(await running.held(channel["id"]))
+
+    await running.until(whole)
+    assert await _reader(running, channel["id"]) in held.members
+
+
+async def test_a_reader_that_was_thrown_out_in_silence_is_found_out_by_the_next_parse(running):
+    channel = next(channel for channel in running.channels if len(channel["members"]) > 1)
+    reader = await _reader(running, channel["id"])
+    held = running.sandbox.world.channel(channel["id"])
+    held.username = None
+    held.members.discard(reader)
+    ids = await running.sandbox.publish(channel["id"], count=2, silent=True)
+    await running.parse()
+
+    async def whole():
+        return set(ids) <= set(await running.held(channel["id"]))
+
+    await running.until(whole)
+    assert await _reader(running, channel["id"]) in held.members
+
+
+async def test_channels_whose_supervisor_died_are_all_there_again_and_a_running_job_ends(running):
+    silent = {}
+    for channel in running.channels:
+        silent[channel["id"]] = await running.sandbox.publish(channel["id"], count=1, silent=True)
+    before = set(running.owner.keys("channel/"))
+    running.owner.find("channels").kill()
+
+    async def refilled():
+        await running.store.accounts.all()
+        return running.owner.get("channels") is not None and set(running.owner.keys("channel/")) == before
+
+    await running.until(refilled)
+    assert (await running.parse()).state == "success"
+    for channel_id, ids in silent.items():
+        assert set(ids) <= set(await running.held(channel_id))
+
+
+async def test_a_channel_that_dies_in_the_middle_of_a_job_doesn_t_hold_it(running):
+    channel = running.channels[0]["id"]
+    fault = {"method": "messages.getHistory", "channel": channel, "delay": 0.5, "count": 1}
+    await http("POST", f"{running.sandbox.control_url}/faults", fault)
+    (fresh,) = await running.sandbox.publish(channel, count=1, silent=True)
+    scheduler = running.owner.find("scheduler")
+    job = await scheduler.call(ParseAll())
+
+    async def others_done():
+        now = await scheduler.call(DescribeJob(job_id=job.job_id))
+        return now.channels_done >= len(running.channels) - 1 > 0
+
+    await running.until(others_done)
+    running.owner.find(f"channel/{channel}").kill()
+    done = await scheduler.call(AwaitJob(job_id=job.job_id, wait=timedelta(seconds=20)))
+    assert (done.state, done.channels_done) == ("success", len(running.channels))
+    assert fresh in await running.held(channel)
