@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, assert_never
 
-from actors import log
 from actors.coverage import PageWanted, proven
 from actors.errors import ChannelLost, FloodWaited, Refused
 from actors.holding import Holding
@@ -312,8 +311,8 @@ class Channel(TaskActor):
         self._pause(retry_after(self._failures, self._rng))
 
     def _report_loss(self, error: ChannelLost) -> None:
-        log.emit(log.CHANNEL_LOST, channel_id=self._channel_id, account_id=error.account_id, cause=error.cause)
-        post(self.owner, "roster", MembershipLost(account_id=error.account_id, channel_id=self._channel_id))
+        lost = MembershipLost(account_id=error.account_id, channel_id=self._channel_id, cause=error.cause)
+        post(self.owner, "roster", lost)
 
     def _pause(self, seconds: float) -> None:
         if self._wait is not None:

@@ -323,6 +323,7 @@ class AccountDown:
 class MembershipLost:
     account_id: AccountId
     channel_id: ChannelId
+    cause: str = "not a member"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

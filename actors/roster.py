@@ -188,7 +188,7 @@ class Roster(TaskActor):
         await self._channels.end_membership(message.account_id, message.channel_id)
         if not members - {message.account_id}:
             await self._channels.set_condition(message.channel_id, "private", "no account belongs to it")
-        log.emit(log.CHANNEL_LOST, channel_id=message.channel_id, account_id=message.account_id, cause="not a member")
+        log.emit(log.CHANNEL_LOST, channel_id=message.channel_id, account_id=message.account_id, cause=message.cause)
         members.discard(message.account_id)
         await self._settle({message.channel_id})
 

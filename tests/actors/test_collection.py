@@ -211,7 +211,7 @@ async def test_unknown_users_signed_out_users_and_unknown_jobs_are_refused(runni
     assert refused.value.state == "signed_out"
 
 
-async def test_when_the_reader_is_thrown_out_another_member_reads_on(running):
+async def test_when_the_reader_is_thrown_out_another_member_reads_on(running, caplog):
     channel = next(channel for channel in running.channels if len(channel["members"]) > 1)
     reader = (await running.store.channels.one(channel["id"])).reader_id
     fault = {"account": reader, "channel": channel["id"], "error": {"code": 400, "message": "CHANNEL_PRIVATE"}}
@@ -227,6 +227,7 @@ async def test_when_the_reader_is_thrown_out_another_member_reads_on(running):
     successor = (await running.store.channels.one(channel["id"])).reader_id
     assert successor != reader
     assert successor in channel["members"]
+    assert [record.fields["account_id"] for record in caplog.records if record.message == "channel_lost"] == [reader]
 
 
 async def test_a_flood_is_waited_for_and_not_gone_round(running):
