@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 CONFIG ?= config/sandbox.yaml
 TOOLS := iproute2 util-linux procps curl systemd
 
-.PHONY: install run test lint bench tools lock clean
+.PHONY: install run test lint mutants fuzz bench tools lock clean
 
 install: $(STAMP)
 
@@ -32,6 +32,17 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Takes out one cure at a time (tests/mutants/) and shows that its test goes red: make mutants MUTANTS_ARGS=trap_04
+mutants: $(STAMP)
+	@$(BIN)/python -m tests.mutants.run $(MUTANTS_ARGS)
+
+# The properties and state machines of the runtime, far beyond make test.
+FUZZ_EXAMPLES := 10000
+fuzz: $(STAMP)
+	@TELEWARDEN_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --timeout 0 --durations 0 \
+		tests/actors/runtime/test_mailbox_machine.py tests/actors/runtime/test_restart_machine.py \
+		tests/actors/runtime/test_restart.py $(PYTEST_ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python bench/collect.py --out bench/results/collect.json

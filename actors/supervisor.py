@@ -21,7 +21,7 @@ from actors.neighbours import post
 from actors.ports import Store
 from actors.recorder import Recorder
 from actors.roster import Roster
-from actors.runtime.supervision import Backoff, ChildSpec, Intensity, ParkedChild, Supervisor
+from actors.runtime.supervision import Backoff, ChildSpec, Intensity, ParkedChild, Supervisor, SupervisorMessage
 from actors.scheduler import Scheduler
 from actors.signin import SignIn
 from config.model import Datacenter, Settings
@@ -45,6 +45,9 @@ class Parts:
     bot_token: str | None
 
 
+AccountsMessage = AccountSignedIn | SupervisorMessage
+
+
 class Accounts(Supervisor):
     """One child per signed-in account, and the bot; a child that keeps failing is parked, its siblings untouched."""
 
@@ -60,7 +63,7 @@ class Accounts(Supervisor):
         if self._parts.bot_token is not None:
             await self.start_child(ChildSpec(key="bot", factory=self._start_bot, shutdown=ACCOUNT_SHUTDOWN))
 
-    def on_receive(self, message: Any) -> Any:
+    def on_receive(self, message: AccountsMessage) -> Any:
         match message:
             case AccountSignedIn(account_id=account_id):
                 return self._start_anew(account_id)

@@ -39,9 +39,10 @@ EX_FAILED = 1
 STOP_WITHIN = 8.0
 """Seconds for the tree's orderly stop; with the server's and the database's the whole stays within 10."""
 HEARTBEAT = 10.0
-LAG_EVERY = 0.5
-WATCHDOG = 5.0
-"""Seconds without a beat of the loop after which a thread outside names what blocks it."""
+LAG_EVERY = 0.1
+"""Seconds: a stall shorter than this may pass unseen between two looks."""
+WATCHDOG = 2.0
+"""Seconds without a beat of the loop after which a thread outside names what blocks it, at most a quarter later."""
 
 
 class StateRefused(Exception):
@@ -81,8 +82,6 @@ def run(settings: Settings, *, take_over: bool = False) -> int:
     ``take_over``: take the database from a daemon on another host that is known to be off.
     """
     setup_logging(settings.logging, secrets=secrets_of(settings))
-    # A parsed page is tens of thousands of short-lived objects: the default thresholds collect in its middle.
-    gc.set_threshold(50_000, 20, 100)
     try:
         _make_state_dir(settings.state_dir)
         access = Access.load(settings.admin, settings.state_dir)

@@ -1,26 +1,24 @@
 """Actors as tasks on the owner loop: what their authors use."""
 
 import asyncio
-import logging
+import threading
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pykka
 from pykka.messages import _ActorStop
 
-from actors.runtime.errors import KeyTaken
+from actors.runtime.errors import KeyTaken, UnknownMessage
 from actors.runtime.job import Patience
 from actors.runtime.letter import Letter
 from actors.runtime.life import Life
 from actors.runtime.loop import LoopOwner
-from actors.runtime.mailbox import Mailbox
+from actors.runtime.mailbox import Mailbox, Stopped
 from actors.runtime.ref import Ref
 from actors.runtime.reply import Reply
 
 if TYPE_CHECKING:
     from actors.runtime.clock import Timer
-
-logger = logging.getLogger(__name__)
 
 
 class TaskActor(pykka.Actor):
@@ -30,6 +28,8 @@ class TaskActor(pykka.Actor):
     A handler that raises after an ask answers with the error; after a tell the actor dies of it. A handler that
     returns a ``Later`` answers when that is replied to, and the mailbox goes on.
     """
+
+    actor_inbox: Mailbox
 
     mailbox_size: ClassVar[int] = 1024
     """Messages a mailbox holds before ``tell`` raises and ``send`` waits."""
@@ -44,9 +44,7 @@ class TaskActor(pykka.Actor):
         if not hasattr(self, "_life"):
             raise TypeError(f"{type(self).__name__} is made by its start()")
         super().__init__(*args, **kwargs)
-        inbox = self.actor_inbox
-        assert isinstance(inbox, Mailbox)
-        self._life.embody(self, inbox)
+        self._life.embody(self, self.actor_inbox)
         self._actor_ref = self._life.ref
 
     @classmethod
@@ -64,7 +62,7 @@ class TaskActor(pykka.Actor):
         name = owner.fresh_key(cls.__name__) if key is None else key
         if owner.get(name) is not None:
             raise KeyTaken(name)
-        life = Life(owner, name, owner.take_parent())
+        life = Life(owner, name, cls.__name__, owner.take_parent())
         life.has_started = cls.started is not TaskActor.started
         life.has_stopping = cls.stopping is not TaskActor.stopping
         actor = cls.__new__(cls)
@@ -107,6 +105,14 @@ class TaskActor(pykka.Actor):
         """Whether this life is at its end: no more mail is handled."""
         return self._life.ending
 
+    @property
+    def actor_stopped(self) -> threading.Event:
+        return Stopped(self.actor_inbox)
+
+    @actor_stopped.setter
+    def actor_stopped(self, event: threading.Event) -> None:
+        """Pykka's constructor sets one; it takes 1.2 KB, and our mailbox knows."""
+
     def __str__(self) -> str:
         return f"{type(self).__name__} {self.key}"
 
@@ -118,9 +124,20 @@ class TaskActor(pykka.Actor):
     async def stopping(self) -> None:
         """Clean up. Runs at every end, also after failures and a failed ``started()``; bounded."""
 
+    def on_receive(self, message: Any) -> Any:
+        """Handle one message: ``match`` over a closed union that ends in ``assert_never``.
+
+        Raises:
+            UnknownMessage: this actor takes no mail. (Pykka's own would log the message and answer None.)
+        """
+        raise UnknownMessage(self.key, type(message).__name__)
+
     def on_control(self, message: Any) -> None:
-        """Handle a control message; it may run while a job of this actor awaits. An error here is a death."""
-        logger.warning("unexpected control message for %s: %s", self.key, type(message).__name__)
+        """Handle a control message, total like ``on_receive``; it may run while a job of this actor awaits.
+
+        An error here is a death.
+        """
+        raise UnknownMessage(self.key, type(message).__name__)
 
     # What authors call
 

@@ -11,7 +11,7 @@ from actors.runtime.introspection import LifeRecord
 from actors.runtime.message import Request
 from actors.runtime.pace import Pace
 from actors.runtime.ref import Ref
-from actors.runtime.restart import Failure
+from actors.runtime.restart import Backoff, Failure, Intensity
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ class ChildSpec:
     """permanent: always; transient: unless it stopped of itself; temporary: never."""
     shutdown: float = 5.0
     """Seconds granted to a graceful stop before a kill."""
+    policy: Intensity | Backoff | None = None
+    """Counts this child's failures alone, by rules of its own; None: by the supervisor's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,7 @@ def farewell(life: "Life") -> None:
         _close(life)
     box.failure = life.failure
     if life.failure is not None:
+        life.meter.failures += 1
         trim(life.failure)
     dead = ActorDeadError(f"{life.ref} ended before it answered")
     try:

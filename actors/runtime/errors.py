@@ -21,6 +21,7 @@ __all__ = [
     "ProxyRefused",
     "ReplyRefused",
     "RuntimeFault",
+    "UnknownMessage",
 ]
 
 
@@ -71,6 +72,15 @@ class ChildParked(RuntimeFault):
         super().__init__(f"{key!r} is parked: {reason}")
         self.key = key
         self.reason = reason
+
+
+class UnknownMessage(RuntimeFault):
+    """The actor doesn't handle messages of this class: a defect of who sent it, or of a union that forgot it."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"{key!r} handles no {message}")
+        self.key = key
+        self.message = message
 
 
 class MailboxFull(RuntimeFault):

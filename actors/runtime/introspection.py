@@ -15,6 +15,8 @@ class ActorSnapshot:
     """One actor at one moment."""
 
     key: str
+    parent: str | None
+    """The key of its supervisor; None for a root."""
     class_name: str
     state: ActorState
     mailbox_depth: int
@@ -32,6 +34,7 @@ class ActorSnapshot:
 class LifeRecord:
     """What a supervisor remembers of a key across its lives, as far as the outside may see it."""
 
+    parent: str
     class_name: str = "?"
     restarts: int = 0
     last_failure: str | None = None
@@ -51,6 +54,7 @@ def snapshot_of(life: "Life") -> ActorSnapshot:
     job = life.job
     return ActorSnapshot(
         key=life.key,
+        parent=life.parent.key if life.parent else None,
         class_name=life.ref.actor_class.__name__,
         state=_state(life),
         mailbox_depth=len(life.box),
@@ -78,6 +82,7 @@ def absent_snapshot(key: str, record: LifeRecord, now: float) -> ActorSnapshot |
         return None
     return ActorSnapshot(
         key=key,
+        parent=record.parent,
         class_name=record.class_name,
         state=record.absent,
         mailbox_depth=0,

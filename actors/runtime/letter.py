@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Letter(Envelope[Any]):
-    __slots__ = ("box", "chain", "deadline")
+    __slots__ = ("arrived", "box", "chain", "deadline")
 
     def __init__(
         self,
@@ -32,6 +32,8 @@ class Letter(Envelope[Any]):
         """Who waits for this answer, outermost first; empty after a tell."""
         self.deadline = deadline
         """When the outermost asker gives up, in the clock's monotonic seconds."""
+        self.arrived = 0.0
+        """When it came into the mailbox, in the clock's monotonic seconds."""
 
     def answer(self, value: Any) -> None:
         """Give the asker its reply; nothing happens without an asker, or when it was answered before."""

@@ -14,7 +14,7 @@ from actors.runtime.ending import end
 from actors.runtime.errors import ActorDeadError, AskTimeout, JobAbandoned, JobCancelled
 from actors.runtime.job import Job
 from actors.runtime.letter import CURRENT, Letter
-from actors.runtime.mailbox import Mailbox, Stopped
+from actors.runtime.mailbox import Mailbox
 from actors.runtime.ref import Ref
 from actors.runtime.reply import Later, sendable
 
@@ -44,6 +44,7 @@ class Life:
         "job",
         "key",
         "killed",
+        "meter",
         "owner",
         "parent",
         "ref",
@@ -54,7 +55,7 @@ class Life:
     box: Mailbox
     ref: Ref
 
-    def __init__(self, owner: "LoopOwner", key: str, parent: Ref | None) -> None:
+    def __init__(self, owner: "LoopOwner", key: str, class_name: str, parent: Ref | None) -> None:
         self.owner = owner
         self.key = key
         self.parent = parent
@@ -68,6 +69,7 @@ class Life:
         self.job: Job | None = None
         self.handling: Letter | None = None
         self.aside: Beside | None = None
+        self.meter = owner.meter_of(class_name)
 
     @property
     def beside(self) -> Beside:
@@ -78,9 +80,8 @@ class Life:
     def embody(self, actor: "TaskActor", box: Mailbox) -> None:
         """The actor's constructor has made its mailbox."""
         self.actor, self.box = actor, box
-        box.key, box.life = self.key, self
-        actor.actor_stopped = Stopped(box)
-        self.ref = Ref(actor)
+        box.move_in(self.owner, self.key)
+        self.ref = Ref(actor, self.owner, self.key)
 
     # Begin and work
 
@@ -108,7 +109,7 @@ class Life:
             raise interrupt
 
     async def _work(self) -> None:
-        box = self.box
+        box, meter, clock = self.box, self.meter, self.owner.clock
         token: Token[Letter | None] | None = None
         handled = 0
         while not self.ending:
@@ -129,7 +130,9 @@ class Life:
             if type(letter.message) is _ActorStop:
                 box.add_stop(letter)
                 return
-            if letter.deadline is not None and self._expired(letter):
+            began = clock.monotonic()
+            meter.waiting.add(began - letter.arrived)
+            if letter.deadline is not None and self._expired(letter, began):
                 continue
             self.handling = letter
             set_here = CURRENT.set(letter)
@@ -137,6 +140,7 @@ class Life:
             coro = self._receive(letter)
             if coro is not None:
                 await self._run_job(letter, coro)
+            meter.handling.add(clock.monotonic() - began)
 
     def _receive(self, letter: Letter) -> Coroutine[Any, Any, Any] | None:
         """Handle ``letter``, or return the coroutine that does."""
@@ -175,10 +179,10 @@ class Life:
         finally:
             CURRENT.reset(token)
 
-    def _expired(self, letter: Letter) -> bool:
+    def _expired(self, letter: Letter, now: float) -> bool:
         # Its asker has given up: handling it would only keep the others waiting.
         deadline = letter.deadline
-        if letter.reply_to is None or deadline is None or self.owner.clock.monotonic() < deadline:
+        if letter.reply_to is None or deadline is None or now < deadline:
             return False
         self.owner.expired_requests += 1
         letter.refuse(AskTimeout(self.key, type(letter.message).__name__, 0.0))

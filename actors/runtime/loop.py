@@ -26,6 +26,7 @@ from actors.runtime.errors import (
 )
 from actors.runtime.introspection import ActorSnapshot, LifeRecord, absent_snapshot, snapshot_of
 from actors.runtime.mailbox import Mailbox, Signal
+from actors.runtime.meter import Meter
 from actors.runtime.obituary import Obituaries
 from actors.runtime.pace import Pace, Quota
 from actors.runtime.ref import Ref
@@ -71,6 +72,8 @@ class LoopOwner:
         """Requests dropped unread because their asker had given up."""
         self.abandoned_jobs = 0
         """Tasks that ignored two cancellations."""
+        self.meters: dict[str, Meter] = {}
+        """What is measured, by the name of an actor class."""
         self.records: dict[str, LifeRecord] = {}
         """Supervisors' memory of their children, by key."""
         self.wakes = Pace(self.loop, WAKES_PER_TURN)
@@ -162,6 +165,13 @@ class LoopOwner:
         absent = [absent_snapshot(key, record, now) for key, record in self.records.items() if key not in self._lives]
         return (*living, *(one for one in absent if one is not None))
 
+    def meter_of(self, class_name: str) -> Meter:
+        """The meter of an actor class, made when first asked for."""
+        meter = self.meters.get(class_name)
+        if meter is None:
+            meter = self.meters[class_name] = Meter()
+        return meter
+
     def fresh_key(self, class_name: str) -> str:
         """Runtime only: a key for an actor that was started without one."""
         return f"{class_name}-{next(self._numbers)}"
@@ -238,10 +248,11 @@ class LoopOwner:
             self.door.call(lambda: self._give_control(box, message))
 
     def _give_control(self, box: Mailbox, message: Any) -> None:
-        if box.life is None:
+        life = self._lives.get(box.key)
+        if life is None or life.box is not box:
             self.note_dead_letter(box.key, message)
         else:
-            receive_control(box.life, message)
+            receive_control(life, message)
 
     # Tasks and the end
 

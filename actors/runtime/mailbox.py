@@ -13,7 +13,7 @@ from actors.runtime.errors import ActorDeadError, MailboxFull, ProxyRefused
 from actors.runtime.letter import Letter
 
 if TYPE_CHECKING:
-    from actors.runtime.life import Life
+    from actors.runtime.loop import LoopOwner
 
 PROXY_MESSAGES = frozenset({ProxyCall, ProxyGetAttr, ProxySetAttr})
 
@@ -79,6 +79,7 @@ class Mailbox:
         "_ended",
         "_line",
         "_mail",
+        "_owner",
         "_promised",
         "_started",
         "_stops",
@@ -88,7 +89,6 @@ class Mailbox:
         "ended",
         "failure",
         "key",
-        "life",
         "paused",
         "sent",
         "size",
@@ -98,8 +98,7 @@ class Mailbox:
 
     def __init__(self, size: int) -> None:
         self.key = "?"
-        self.life: Life | None = None
-        """The actor behind it, until it has ended."""
+        self._owner: LoopOwner | None = None
         self.size = size
         self.closed = False
         """No more mail: the actor is ending, or has ended."""
@@ -120,6 +119,11 @@ class Mailbox:
         self.sent = 0
         self.arriving = 0
         self.arrived = 0
+
+    def move_in(self, owner: "LoopOwner", key: str) -> None:
+        """Runtime only: there is an actor behind it. No reference to it, for the mailbox is its public side."""
+        self._owner = owner
+        self.key = key
 
     def __len__(self) -> int:
         return len(self._mail)
@@ -162,6 +166,8 @@ class Mailbox:
         """Queue ``letter`` whatever the size: stops, an actor's mail to itself, letters already admitted."""
         if isinstance(self._mail, tuple):
             self._mail = deque()
+        if self._owner is not None:
+            letter.arrived = self._owner.clock.monotonic()
         self._mail.append(letter)
         if self.wake is not None:
             self.nudge()
@@ -226,7 +232,6 @@ class Mailbox:
     def note_ended(self) -> None:
         """Nothing is behind this mailbox any more; who waited for that is told."""
         self.ended = True
-        self.life = None
         for signal in (self._started, self._ended):
             if signal is not None:
                 signal.fire()
@@ -250,10 +255,10 @@ class Mailbox:
 
     def nudge(self) -> None:
         """Wake the actor, in this turn of the loop or when its turn comes: there is mail, or something has changed."""
-        wake, life = self.wake, self.life
-        if wake is not None and life is not None:
+        wake, owner = self.wake, self._owner
+        if wake is not None and owner is not None:
             self.wake = None
-            life.owner.wakes.wake(wake)
+            owner.wakes.wake(wake)
 
     def close(self) -> list[Letter]:
         """Take no more mail; returns what was left, and turns away who waited for room."""

@@ -49,7 +49,7 @@ class Nursery:
         child = self.children.get(spec.key)
         if child is not None:
             return self._present(child)
-        child = Child(spec=spec)
+        child = Child(spec=spec, parent=self._home.key)
         self._start_life(child)  # a factory that raises leaves no child behind
         self.children[spec.key] = child
         self._owner.records[spec.key] = child
@@ -104,8 +104,9 @@ class Nursery:
         if _wants_parking(error):
             self._park(child, describe(error) or "it asked to be parked", error)
             return
-        failures = self._remember(child, Failure(at=now, lived=now - child.begun))
-        match decide_restart(self._policy, failures, now, self._rng):
+        policy = child.spec.policy or self._policy
+        failures = self._remember(child, policy, Failure(at=now, lived=now - child.begun))
+        match decide_restart(policy, failures, now, self._rng):
             case Restart(delay=delay):
                 self._wait(child, delay)
             case Park(reason=reason):
@@ -116,11 +117,13 @@ class Nursery:
                 gave_up.__cause__ = error
                 self._home.fail(gave_up)
 
-    def _remember(self, child: Child, failure: Failure) -> tuple[Failure, ...]:
-        known = self._all_failures if isinstance(self._policy, Intensity) else child.failures
-        span = memory(self._policy)
+    def _remember(self, child: Child, policy: Intensity | Backoff, failure: Failure) -> tuple[Failure, ...]:
+        # An intensity is the supervisor's own patience with all its children; a child's own policy counts that one.
+        shared = child.spec.policy is None and isinstance(policy, Intensity)
+        known = self._all_failures if shared else child.failures
+        span = memory(policy)
         failures = (*(one for one in known if failure.at - one.at <= span), failure)
-        if isinstance(self._policy, Intensity):
+        if shared:
             self._all_failures = failures
         else:
             child.failures = failures
@@ -142,6 +145,7 @@ class Nursery:
         if not current or child.state != "waiting" or self.leaving or self._home.is_ending:
             return
         child.restarts += 1
+        self._owner.meter_of(child.class_name).restarts += 1
         try:
             self._start_life(child)
         except Exception as error:  # noqa: BLE001 - a factory that raises is one more failure of this child

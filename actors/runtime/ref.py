@@ -1,6 +1,7 @@
 """Refs: how anyone but the actor itself reaches an actor."""
 
 import asyncio
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
 
@@ -9,7 +10,7 @@ from pykka.messages import _ActorStop
 
 from actors.runtime.errors import ActorDeadError, AskTimeout, BlockingAskError, ForeignLoopError, ProxyRefused
 from actors.runtime.letter import Letter, chain_to
-from actors.runtime.mailbox import PROXY_MESSAGES, Mailbox
+from actors.runtime.mailbox import PROXY_MESSAGES, Mailbox, Stopped
 from actors.runtime.message import CancelJob, Kill, Request
 from actors.runtime.reply import Reply
 
@@ -29,10 +30,21 @@ class Ref(pykka.ActorRef[Any]):
 
     actor_inbox: Mailbox
 
-    def __init__(self, actor: "TaskActor") -> None:
-        super().__init__(actor)
-        self._owner: LoopOwner = actor.owner
-        self.key = actor.key
+    def __init__(self, actor: "TaskActor", owner: "LoopOwner", key: str) -> None:
+        # Not super().__init__(): it would keep a weak reference to the actor, the way in for proxies.
+        self.actor_class = type(actor)
+        self.actor_urn = actor.actor_urn
+        self.actor_inbox = actor.actor_inbox
+        self._owner = owner
+        self.key = key
+
+    @property
+    def actor_stopped(self) -> threading.Event:  # type: ignore[override]  # Pykka never sets it on a ref
+        return Stopped(self.actor_inbox)
+
+    @property
+    def _actor_weakref(self) -> NoReturn:  # type: ignore[override]  # as above; Pykka's proxies read it
+        raise ProxyRefused(f"{self} has no proxy: send it messages")
 
     def __str__(self) -> str:
         return f"{self.actor_class.__name__} {self.key}"

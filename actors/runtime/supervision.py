@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, assert_never
 
 from actors.runtime.actor import TaskActor
 from actors.runtime.children import (
@@ -38,17 +38,21 @@ __all__ = [
     "StartChild",
     "StopChild",
     "Supervisor",
+    "SupervisorMessage",
     "Unpark",
     "decide_restart",
 ]
+
+
+SupervisorMessage = StartChild | StopChild | RestartChild | Unpark | Children
+"""A subclass takes these too: its union holds them, and its ``match`` ends by handing them to ``super()``."""
 
 
 class Supervisor(TaskActor):
     """Starts children, restarts those that fail by its policy, and ends with none of them left.
 
     ``concurrent``: at the end stop all children at once, instead of one by one in reverse order of their start.
-    Messages: ``StartChild``, ``StopChild``, ``RestartChild``, ``Unpark``, ``Children``. A subclass that overrides
-    ``on_receive`` or ``on_control`` hands what it doesn't know to ``super()``.
+    A child's own ``ChildSpec.policy`` stands before the supervisor's.
 
     An exception with the class attribute ``park = True`` (or ``supervision = "park"``) parks the child at once.
     With ``Intensity`` the supervisor dies of ``GaveUp`` when its children fail too often.
@@ -69,7 +73,7 @@ class Supervisor(TaskActor):
         self._nursery = Nursery(self, policy, on_parked, chance)
         self._concurrently = concurrent
 
-    def on_receive(self, message: Any) -> Any:
+    def on_receive(self, message: SupervisorMessage) -> Any:
         match message:
             case StartChild(spec=spec):
                 return self._nursery.start(spec)
@@ -81,13 +85,15 @@ class Supervisor(TaskActor):
                 return self._nursery.unpark(key)
             case Children():
                 return tuple(snapshot(child) for child in self._nursery.children.values())
-        return super().on_receive(message)
+            case _:
+                assert_never(message)
 
-    def on_control(self, message: Any) -> None:
-        if isinstance(message, ChildDown):
-            self._nursery.child_down(message)
-        else:
-            super().on_control(message)
+    def on_control(self, message: ChildDown) -> None:
+        match message:
+            case ChildDown():
+                self._nursery.child_down(message)
+            case _:
+                assert_never(message)
 
     async def start_child(self, spec: ChildSpec) -> Ref:
         """As ``StartChild``."""

@@ -88,7 +88,11 @@ class Gate:
 
 def behind(ref: Any) -> Any:
     """The actor behind a ref: tests look inside, nobody else."""
-    return ref.actor_inbox.life.actor
+    return life_behind(ref).actor
+
+
+def life_behind(ref: Any) -> Any:
+    return ref._owner._lives[ref.key]
 
 
 async def turns(count: int = 10) -> None:
@@ -112,4 +116,18 @@ async def outcome(reply: Awaitable[Any]) -> Any:
         return error
 
 
-__all__ = ["Do", "Echo", "Fault", "Gate", "Later", "Note", "Probe", "Revoked", "behind", "outcome", "turns", "until"]
+__all__ = [
+    "Do",
+    "Echo",
+    "Fault",
+    "Gate",
+    "Later",
+    "Note",
+    "Probe",
+    "Revoked",
+    "behind",
+    "life_behind",
+    "outcome",
+    "turns",
+    "until",
+]

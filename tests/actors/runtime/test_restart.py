@@ -7,8 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.runtime.restart import Backoff, Failure, GiveUp, Intensity, Park, Restart, decide_restart, memory
+from tests.fuzz import fuzz
 
 LIVES = st.lists(st.floats(0, 2000, allow_nan=False), min_size=1, max_size=40)
+
+
+class Longest(random.Random):
+    """Draws the upper bound: the wait becomes its own limit."""
+
+    def uniform(self, a: float, b: float) -> float:
+        assert a == 0.0
+        return b
 
 
 def history(lives: list[float], down: float = 1.0) -> tuple[list[Failure], float]:
@@ -20,7 +29,8 @@ def history(lives: list[float], down: float = 1.0) -> tuple[list[Failure], float
     return failures, failures[-1].at
 
 
-@given(lives=LIVES, restarts=st.integers(0, 6), period=st.floats(1, 1000))
+@fuzz(100)
+@given(lives=LIVES, restarts=st.integers(0, 6), period=st.one_of(st.floats(1, 1000), st.integers(1, 10).map(float)))
 def test_intensity_gives_up_exactly_when_its_restarts_are_used_up(
     lives: list[float], restarts: int, period: float
 ) -> None:
@@ -33,6 +43,7 @@ def test_intensity_gives_up_exactly_when_its_restarts_are_used_up(
         assert decision == Restart(delay=0.0)
 
 
+@fuzz(100)
 @given(lives=LIVES, seed=st.integers())
 def test_backoff_never_gives_up_and_waits_within_its_bounds(lives: list[float], seed: int) -> None:
     policy = Backoff()
@@ -49,24 +60,26 @@ def test_backoff_never_gives_up_and_waits_within_its_bounds(lives: list[float], 
             raise AssertionError("one child must not end the others")
 
 
-@given(streak=st.integers(1, 200), seed=st.integers())
-def test_each_wait_may_be_twice_the_last(streak: int, seed: int) -> None:
-    policy = Backoff(park_after=())
+@fuzz(100)
+@given(streak=st.integers(1, 2000), first=st.floats(0.001, 10), most=st.floats(10, 600))
+def test_the_longest_wait_doubles_with_each_failure_up_to_the_most(streak: int, first: float, most: float) -> None:
+    policy = Backoff(first=first, most=most, park_after=())
     failures, now = history([5.0] * streak)
-    decision = decide_restart(policy, failures, now, random.Random(seed))
-    assert isinstance(decision, Restart)
-    assert decision.delay <= min(60.0, 2.0 ** min(streak - 1, 10))
+    decision = decide_restart(policy, failures, now, Longest())
+    assert decision == Restart(delay=min(most, first * 2.0 ** min(streak - 1, 60)))
 
 
-@given(lives=LIVES, seed=st.integers())
-def test_ten_healthy_minutes_make_the_next_wait_a_first_one(lives: list[float], seed: int) -> None:
+@fuzz(100)
+@given(lives=LIVES, more=st.integers(0, 4))
+def test_ten_healthy_minutes_make_the_next_wait_a_first_one(lives: list[float], more: int) -> None:
     policy = Backoff(park_after=())
-    failures, now = history([*lives, 600.0])
-    decision = decide_restart(policy, failures, now, random.Random(seed))
-    assert isinstance(decision, Restart)
-    assert decision.delay <= policy.first
+    failures, now = history([*lives, 600.0, *[5.0] * more])
+    assert decide_restart(policy, failures, now, Longest()) == Restart(delay=2.0**more)
+    short, now = history([*[5.0] * 3, 599.0])
+    assert decide_restart(policy, short, now, Longest()) == Restart(delay=8.0)
 
 
+@fuzz(100)
 @given(lives=LIVES, seed=st.integers())
 def test_what_memory_forgets_does_not_matter(lives: list[float], seed: int) -> None:
     policy = Backoff(healthy_after=600.0, park_after=((5, 60.0), (20, 3000.0)))

@@ -10,12 +10,20 @@ from typing import Any
 import pykka
 import pytest
 
-from actors.runtime.clock import ManualClock
-from actors.runtime.errors import ActorDeadError, AskTimeout, BlockingAskError, JobAbandoned, JobCancelled
+from actors.runtime.clock import LoopClock, ManualClock
+from actors.runtime.errors import (
+    ActorDeadError,
+    AskTimeout,
+    BlockingAskError,
+    ForeignLoopError,
+    JobAbandoned,
+    JobCancelled,
+    OwnerMissing,
+)
 from actors.runtime.letter import CURRENT
 from actors.runtime.owner import LoopOwner, ThreadOwner, run_owner
 from actors.runtime.supervision import Backoff, ChildSpec, StartChild, Supervisor
-from tests.actors.runtime.probes import Do, Echo, Fault, Gate, Note, Probe, behind, outcome, turns, until
+from tests.actors.runtime.probes import Do, Echo, Fault, Gate, Note, Probe, behind, life_behind, outcome, turns, until
 
 
 async def test_trap_01_awaiting_never_blocks_the_loop(owner: LoopOwner) -> None:
@@ -28,11 +36,12 @@ async def test_trap_01_awaiting_never_blocks_the_loop(owner: LoopOwner) -> None:
     gate.leave.set()
     assert await reply == "let go"
     with pytest.raises(BlockingAskError):
-        ref.ask(Echo(value=1))
+        ref.ask(Note(value=1))
     with pytest.raises(BlockingAskError):
         ref.ask(Echo(value=1), block=False).get()
     with pytest.raises(BlockingAskError):
         ref.stop()
+    assert await ref.call(Do(action=lambda actor: tuple(actor.notes))) == ()  # and nothing was queued
 
 
 @pytest.mark.parametrize("plain", [True, False])
@@ -62,7 +71,7 @@ async def test_trap_02_the_tasks_own_cancellation_is_a_kill(owner: LoopOwner) ->
     bystander, ref = Probe.start(), Probe.start()
     reply = ref.ask(Do(action=gate.wait), block=False)
     await gate.entered.wait()
-    ref.actor_inbox.life.task.cancel()  # type: ignore[union-attr]
+    life_behind(ref).task.cancel()
     assert isinstance(await outcome(reply), ActorDeadError)
     assert await ref.wait_stopped(1)
     assert ref.failure is None
@@ -126,21 +135,46 @@ async def test_trap_04_cancelling_is_asked_twice_then_the_job_is_abandoned(
     deaf.leave.set()
 
 
-async def test_trap_04_a_cancellation_that_wait_for_swallows_leaves_a_working_actor(owner: LoopOwner) -> None:
-    ref = Probe.start()
+async def wait_for_as_in_3_11(result: asyncio.Future[str], _timeout: float) -> str:
+    try:
+        return await result
+    except asyncio.CancelledError:
+        if result.done():
+            return result.result()
+        raise
+
+
+@pytest.mark.parametrize("wait_for", [asyncio.wait_for, wait_for_as_in_3_11])
+async def test_trap_04_a_cancellation_that_wait_for_swallows_leaves_a_working_actor(
+    owner: LoopOwner, clock: ManualClock, wait_for: Any
+) -> None:
+    """The result stands and the actor works on; a handler that then goes on waiting hears the second cancellation."""
+    ref, gate = Probe.start(), Gate()
 
     async def swallow(actor: Probe) -> str:
         result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
         def both() -> None:
             result.set_result("swallowed")
-            asyncio.get_running_loop().call_soon(actor.ref.cancel_job)
+            life_behind(actor.ref).job.cancel()
 
         asyncio.get_running_loop().call_soon(both)
-        return await asyncio.wait_for(result, 10)
+        return await wait_for(result, 10)
+
+    async def swallow_and_wait(actor: Probe) -> str:
+        await swallow(actor)
+        return await gate.wait()
 
     result = await outcome(ref.ask(Do(action=swallow), block=False))
     assert result == "swallowed" or isinstance(result, JobCancelled)  # the latter from Python 3.12 on
+    assert await ref.call(Echo(value=1)) == 1
+    reply = ref.ask(Do(action=swallow_and_wait), block=False)
+    await turns()
+    clock.advance(1.0)
+    await turns()
+    assert reply.done  # type: ignore[attr-defined]
+    assert gate.cancelled == (result == "swallowed")
+    assert isinstance(await outcome(reply), JobCancelled)
     assert await ref.call(Echo(value=1)) == 1
 
 
@@ -199,10 +233,26 @@ def test_trap_07_stop_all_from_a_thread_stops_the_root_alone() -> None:
     assert starts == ["a", "b", "c"]
 
 
+async def test_trap_07_nothing_starts_while_the_owner_closes(owner: LoopOwner) -> None:
+    refused: list[OwnerMissing] = []
+
+    class Late(Probe):
+        async def stopping(self) -> None:
+            try:
+                Probe.start()
+            except OwnerMissing as error:
+                refused.append(error)
+
+    Late.start()
+    await owner.close()
+    assert len(refused) == 1
+
+
 async def test_trap_08_no_chain_of_asks_leaks_into_what_a_handler_starts(owner: LoopOwner, clock: ManualClock) -> None:
     """A task made inside a handler inherited the chain, and its later asks looked like cycles."""
     parent = Probe.start(key="parent")
     answers: list[Any] = []
+    late = asyncio.Event()
     other: contextvars.ContextVar[str] = contextvars.ContextVar("other", default="empty")
 
     class Child(Probe):
@@ -218,11 +268,13 @@ async def test_trap_08_no_chain_of_asks_leaks_into_what_a_handler_starts(owner: 
         Child.start(key="child")
         actor.spawn_task(ask_parent(), name="helper")
         owner.clock.call_later(1, lambda: answers.append(CURRENT.get()))
+        LoopClock().call_later(0, lambda: late.set() or answers.append(CURRENT.get()))
 
     await parent.call(Do(action=start_things))
-    await until(lambda: len(answers) == 3)
+    await late.wait()
+    await until(lambda: len(answers) == 4)
     await parent.call(Do(action=lambda _: clock.advance(1)))
-    assert sorted(answers, key=str) == [1, 2, None, "empty"]
+    assert sorted(answers, key=str) == [1, 2, None, None, "empty"]
 
 
 async def test_trap_09_stop_iteration_is_wrapped(owner: LoopOwner) -> None:
@@ -278,6 +330,9 @@ async def test_trap_11_an_actor_is_built_and_run_on_the_owner_loop(owner: LoopOw
         async def stopping(self) -> None:
             seen.append(("stopping", self.owner.loop is asyncio.get_running_loop()))
 
+    with pytest.raises(ForeignLoopError):
+        await asyncio.to_thread(Bound.start)
+    assert seen == []
     ref = Bound.start()
     await ref.stop(block=False)
     assert seen == [("owner before super", True), ("init", True), ("started", True), ("stopping", True)]
@@ -316,8 +371,9 @@ async def test_trap_12_an_actor_whose_job_swallows_cancellation_is_left_behind(
     await gate.entered.wait()
     assert behind(ref) is not None
     await owner.close(grace=0.01, kill_grace=0.01)
+    gate.leave.set()  # or else this test's own loop would wait for it
     assert "actor left behind: deaf" in caplog.text
+    assert reply.done  # type: ignore[attr-defined]
     assert isinstance(await outcome(reply), ActorDeadError)
     assert isinstance(await outcome(note), ActorDeadError)
-    gate.leave.set()
     await turns()
