@@ -16,7 +16,7 @@ def receive_control(life: "Life", message: Any) -> None:
         case Kill():
             life.kill_soon()
         case CancelJob():
-            if life.job is not None:
+            if life.job is not None and life.box.started and not life.ending:  # a hook is no job to be cancelled
                 life.job.cancel()
         case Pause():
             life.box.paused = True

@@ -9,7 +9,7 @@ from pykka.messages import _ActorStop
 
 from actors.runtime.errors import ActorDeadError
 from actors.runtime.message import ChildDown
-from actors.runtime.obituary import trim
+from actors.runtime.traces import trim
 
 if TYPE_CHECKING:
     from actors.runtime.life import Life

@@ -5,6 +5,7 @@ import io
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,12 +26,36 @@ class Patience:
 
 
 class Job:
-    """Runs ``coro`` in a task of its own; ``wait`` returns when it is done or was abandoned."""
+    """Runs ``coro`` in a task of its own; ``wait`` returns when it is done or was abandoned.
 
-    __slots__ = ("_owner", "_patience", "_timer", "_waiter", "abandoned", "cancelled", "done", "name", "since", "task")
+    ``begins``: a cancellation may not come before its first step, as asyncio would have it.
+    """
 
-    def __init__(self, owner: "LoopOwner", coro: Coroutine[Any, Any, Any], name: str, patience: Patience) -> None:
+    __slots__ = (
+        "_owner",
+        "_patience",
+        "_timer",
+        "_unbegun",
+        "_waiter",
+        "abandoned",
+        "cancelled",
+        "done",
+        "name",
+        "since",
+        "task",
+    )
+
+    def __init__(
+        self,
+        owner: "LoopOwner",
+        coro: Coroutine[Any, Any, Any],
+        name: str,
+        patience: Patience,
+        *,
+        begins: bool = False,
+    ) -> None:
         self._owner = owner
+        self._unbegun = coro if begins else None
         self._patience = patience
         self._timer: Timer | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -56,7 +81,10 @@ class Job:
         if self.done or self.cancelled:
             return
         self.cancelled = True
-        self.task.cancel()
+        if self._unbegun is not None and getcoroutinestate(self._unbegun) == CORO_CREATED:
+            self._owner.loop.call_soon(self.task.cancel)  # behind its first step, which is queued
+        else:
+            self.task.cancel()
         self._timer = self._owner.clock.call_later(self._patience.grace, self._cancel_again)
 
     def cancel_after(self, seconds: float) -> None:

@@ -7,13 +7,14 @@ from pykka import Future
 from pykka._envelope import Envelope
 
 from actors.runtime.errors import AskCycle
+from actors.runtime.traces import sever
 
 if TYPE_CHECKING:
     from actors.runtime.mailbox import Mailbox
 
 
 class Letter(Envelope[Any]):
-    __slots__ = ("arrived", "box", "chain", "deadline")
+    __slots__ = ("arrived", "box", "chain", "deadline", "reserved")
 
     def __init__(
         self,
@@ -34,6 +35,8 @@ class Letter(Envelope[Any]):
         """When the outermost asker gives up, in the clock's monotonic seconds."""
         self.arrived = 0.0
         """When it came into the mailbox, in the clock's monotonic seconds."""
+        self.reserved = False
+        """Whether it only keeps a place in the mailbox, which its sender is about to use or to give back."""
 
     def answer(self, value: Any) -> None:
         """Give the asker its reply; nothing happens without an asker, or when it was answered before."""
@@ -47,7 +50,8 @@ class Letter(Envelope[Any]):
         reply_to = self.reply_to
         if reply_to is not None:
             self.reply_to = None
-            reply_to.set_exception((type(error), error, error.__traceback__))
+            sever(error, note=f"answered by {self.box.key}")
+            reply_to.set_exception((type(error), error, None))
 
 
 CURRENT: ContextVar[Letter | None] = ContextVar("current_letter", default=None)

@@ -175,7 +175,7 @@ class Life:
     async def run_hook(self, coro: Coroutine[Any, Any, Any], name: str, *, limit: float | None = None) -> None:
         token = CURRENT.set(Letter(None, None, self.box))  # so that asking itself is seen as a cycle
         try:
-            await self._run(coro, name, limit=limit)
+            await self._run(coro, name, limit=limit, hook=True)
         finally:
             CURRENT.reset(token)
 
@@ -188,8 +188,10 @@ class Life:
         letter.refuse(AskTimeout(self.key, type(letter.message).__name__, 0.0))
         return True
 
-    async def _run(self, coro: Coroutine[Any, Any, Any], name: str, *, limit: float | None = None) -> Any:
-        job = self.job = Job(self.owner, coro, f"{self.key}: {name}", self.actor.patience)
+    async def _run(
+        self, coro: Coroutine[Any, Any, Any], name: str, *, limit: float | None = None, hook: bool = False
+    ) -> Any:
+        job = self.job = Job(self.owner, coro, f"{self.key}: {name}", self.actor.patience, begins=hook)
         if limit is not None:
             job.cancel_after(limit)
         while not job.done:

@@ -27,10 +27,11 @@ from actors.runtime.errors import (
 from actors.runtime.introspection import ActorSnapshot, LifeRecord, absent_snapshot, snapshot_of
 from actors.runtime.mailbox import Mailbox, Signal
 from actors.runtime.meter import Meter
-from actors.runtime.obituary import Obituaries
+from actors.runtime.obituary import Obituaries, wants_parking
 from actors.runtime.pace import Pace, Quota
 from actors.runtime.ref import Ref
 from actors.runtime.threads import ThreadDoor
+from actors.runtime.traces import sever
 from actors.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class LoopOwner:
         self._closed = False
         self._empty: Signal | None = None
         self.door = ThreadDoor(self.loop, self.turn_away)
-        self._obituaries = Obituaries(logger, self.clock)
+        self.obituaries = Obituaries(self.clock)
         self._dead_letter_quota = Quota(self.clock, 5, 10.0)
         self._claim()
         self._watchdog = None if watchdog is None else Watchdog(self.loop, patience=watchdog)
@@ -208,11 +209,14 @@ class LoopOwner:
             self._empty.fire()
 
     def report_death(self, parent: Ref | None, down: "ChildDown") -> None:
-        """Runtime only: tell the supervisor; without one, log a failure here."""
-        if parent is not None and not parent.actor_inbox.ended:
+        """Runtime only: log a failure, and tell the supervisor."""
+        supervised = parent is not None and not parent.actor_inbox.ended
+        if down.error is not None and not (supervised and wants_parking(down.error)):
+            self.obituaries.publish(down.key, down.error)
+        if down.error is not None:
+            sever(down.error)  # only now: the log has read it, and nobody else has it yet
+        if parent is not None and supervised:
             self.post_control(parent.actor_inbox, down, here=True)
-        elif down.error is not None:
-            self._obituaries.publish(down.key, down.error)
 
     # Mail
 

@@ -80,7 +80,6 @@ class Mailbox:
         "_line",
         "_mail",
         "_owner",
-        "_promised",
         "_started",
         "_stops",
         "arrived",
@@ -113,8 +112,7 @@ class Mailbox:
         self.wake: asyncio.Future[None] | None = None
         """Set while the actor sleeps until mail comes."""
         self._mail: deque[Letter] | tuple[()] = ()  # a deque takes 0.7 KB, and most mailboxes lie unused
-        self._line: deque[asyncio.Future[None]] | None = None
-        self._promised = 0
+        self._line: deque[tuple[asyncio.Future[None], Letter]] | None = None
         # Letters from threads: sent by them, arriving before and arrived after each is put into the mail.
         self.sent = 0
         self.arriving = 0
@@ -129,10 +127,11 @@ class Mailbox:
         return len(self._mail)
 
     def empty(self) -> bool:
-        return not self._mail
+        """Whether nothing can be taken: a place that is kept for its sender holds up what stands behind it."""
+        return not self._mail or self._mail[0].reserved
 
     def has_room(self) -> bool:
-        return len(self._mail) + self._promised + self.sent - self.arrived < self.size
+        return len(self._mail) + self.sent - self.arrived < self.size
 
     def has_room_seen_from_a_thread(self) -> bool:
         """``has_room``, exact although the loop may be moving a letter from the way into the mail meanwhile."""
@@ -183,20 +182,19 @@ class Mailbox:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._line is None:
             self._line = deque()
-        self._line.append(waiter)
+        self._line.append((waiter, letter))
         if until is not None:
             until.add_done_callback(lambda expired: _pass_on(expired, waiter))
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self._promised -= 1  # room was promised, and the cancellation came before it was used
-                self._promise()
+            if letter.reserved:
+                self._give_back(letter)
             raise
-        self._promised -= 1
+        letter.reserved = False
         if self.closed:
             raise ActorDeadError(f"{self.key} has ended")
-        self.force(letter)
+        self.nudge()
 
     def get(self) -> Letter:
         """Take the oldest letter.
@@ -208,7 +206,7 @@ class Mailbox:
             raise IndexError(f"no mail for {self.key}")
         letter = self._mail.popleft()
         if self._line is not None:
-            self._promise()
+            self._reserve()
         return letter
 
     def post_stop(self, letter: Letter) -> None:
@@ -263,23 +261,34 @@ class Mailbox:
     def close(self) -> list[Letter]:
         """Take no more mail; returns what was left, and turns away who waited for room."""
         self.closed = True
-        left = list(self._mail)
+        left = [letter for letter in self._mail if not letter.reserved]  # senders of those learn it themselves
         self._mail = ()
         line, self._line = self._line, None
-        for waiter in line or ():
+        for waiter, _ in line or ():
             if not waiter.done():
                 waiter.set_exception(ActorDeadError(f"{self.key} has ended"))
         return left
 
-    def _promise(self) -> None:
+    def _reserve(self) -> None:
+        """Give room to those who wait for it, in their order: places in the mail itself, so that nobody overtakes."""
         line = self._line
         while line and self.has_room():
-            waiter = line.popleft()
+            waiter, letter = line.popleft()
             if not waiter.done():
-                self._promised += 1
+                letter.reserved = True
+                self.force(letter)
                 waiter.set_result(None)
         if not line:
             self._line = None
+
+    def _give_back(self, letter: Letter) -> None:
+        """The sender was cancelled between being given its place and using it."""
+        letter.reserved = False
+        if self.closed or isinstance(self._mail, tuple):
+            return
+        self._mail.remove(letter)
+        self._reserve()
+        self.nudge()
 
 
 def _pass_on(expired: "asyncio.Future[Any]", waiter: "asyncio.Future[None]") -> None:

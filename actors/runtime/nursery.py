@@ -1,6 +1,5 @@
 """A supervisor's children: what is known of each, and what happens when one ends."""
 
-import logging
 import random
 from collections.abc import Callable
 from functools import partial
@@ -10,13 +9,11 @@ from actors.runtime.children import Child, ChildSnapshot, ChildSpec, ParkedChild
 from actors.runtime.errors import ActorMissing, ChildParked, GaveUp, KeyTaken
 from actors.runtime.introspection import describe
 from actors.runtime.message import ChildDown
-from actors.runtime.obituary import Obituaries
+from actors.runtime.obituary import logger, wants_parking
 from actors.runtime.pace import Pace
 from actors.runtime.ref import Ref
 from actors.runtime.restart import Backoff, Failure, GiveUp, Intensity, Park, Restart, decide_restart, memory
-
-# One name for all of supervision, whichever of its modules a line comes from.
-logger = logging.getLogger("actors.runtime.supervision")
+from actors.runtime.traces import sever
 
 RESTARTS_PER_TURN = 32
 """Starts of children in one turn of the loop."""
@@ -39,7 +36,6 @@ class Nursery:
         self._rng = rng
         self._all_failures: tuple[Failure, ...] = ()
         self._starts = Pace(self._owner.loop, RESTARTS_PER_TURN)
-        self._obituaries = Obituaries(logger, self._owner.clock)
         self.children: dict[str, Child] = {}
         self.leaving = False
         """The supervisor is ending: nobody comes back."""
@@ -86,8 +82,6 @@ class Nursery:
 
     def child_down(self, down: ChildDown) -> None:
         child = self.children.get(down.key)
-        if down.error is not None and not _wants_parking(down.error):
-            self._obituaries.publish(down.key, down.error)
         if child is None or child.ref is not down.ref or child.state == "stopping" or self.leaving:
             return
         child.ref = None
@@ -101,7 +95,7 @@ class Nursery:
         now = self._owner.clock.monotonic()
         if error is not None:
             child.last_failure = describe(error)
-        if _wants_parking(error):
+        if wants_parking(error):
             self._park(child, describe(error) or "it asked to be parked", error)
             return
         policy = child.spec.policy or self._policy
@@ -150,7 +144,8 @@ class Nursery:
             self._start_life(child)
         except Exception as error:  # noqa: BLE001 - a factory that raises is one more failure of this child
             child.begun = self._owner.clock.monotonic()
-            self._obituaries.publish(child.spec.key, error)
+            self._owner.obituaries.publish(child.spec.key, error)
+            sever(error)
             self._failed(child, error)
 
     def _start_life(self, child: Child) -> None:
@@ -172,7 +167,7 @@ class Nursery:
             return
         try:
             self._on_parked(key, child.parked)
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged with its traceback; the parking stands
             logger.exception("on_parked failed for %s", key)
 
     async def stop_everyone(self, *, concurrent: bool) -> None:
@@ -218,8 +213,3 @@ def snapshot(child: Child) -> ChildSnapshot:
         last_failure=child.last_failure,
         parked=child.parked,
     )
-
-
-def _wants_parking(error: BaseException | None) -> bool:
-    """Such an error is a decision, not a defect: it is told as a parking, without a traceback."""
-    return getattr(error, "park", False) is True or getattr(error, "supervision", None) == "park"

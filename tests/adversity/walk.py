@@ -56,8 +56,9 @@ def steps(thing):
         yield from in_class(thing)
         return
     yield from hidden_by_its_kind(thing)
+    modules = ("f_globals", "f_builtins") if isinstance(thing, types.FrameType) else ()  # anybody can import those
     for name in dir(thing):
-        if not name.startswith("_"):
+        if not name.startswith("_") and name not in modules:
             try:
                 value = getattr(thing, name)
             except Exception:  # noqa: BLE001 - what can't be had can't leak

@@ -9,6 +9,7 @@ import pykka
 import pytest
 from pykka import messages
 
+from actors.runtime.actor import TaskActor
 from actors.runtime.clock import ManualClock
 from actors.runtime.errors import (
     ActorDeadError,
@@ -21,6 +22,7 @@ from actors.runtime.errors import (
     MailboxFull,
     ProxyRefused,
     ReplyRefused,
+    UnknownMessage,
 )
 from actors.runtime.life import FAIRNESS
 from actors.runtime.message import Pause, Resume
@@ -554,3 +556,97 @@ async def test_ten_thousand_deaths_leave_no_cycles(owner: LoopOwner) -> None:
         gc.garbage.clear()
         gc.enable()
     assert left == []
+
+
+class Hooked(Probe):
+    def __init__(self, gate: Gate, where: str) -> None:
+        super().__init__()
+        self.gate, self.where = gate, where
+
+    async def started(self) -> None:
+        if self.where == "started":
+            await self.gate.wait()
+
+    async def stopping(self) -> None:
+        if self.where == "stopping":
+            await self.gate.wait()
+
+
+@pytest.mark.parametrize("where", ["started", "stopping"])
+async def test_cancel_job_spares_the_hooks(owner: LoopOwner, where: str) -> None:
+    gate = Gate()
+    ref = Hooked.start(gate, where)
+    stopped = ref.stop(block=False)
+    await gate.entered.wait()
+    ref.cancel_job()
+    await turns()
+    assert gate.cancelled == 0
+    gate.leave.set()
+    assert await stopped is True
+    assert ref.failure is None
+
+
+async def test_what_an_actor_does_not_handle_is_no_reply(owner: LoopOwner) -> None:
+    for touch in ("ask", "tell", "control"):
+        ref = Bare.start()
+        if touch == "ask":
+            with pytest.raises(UnknownMessage, match="handles no Echo"):
+                await ref.call(Echo(value=1))
+            assert ref.is_alive()
+        else:
+            getattr(ref, touch)(Echo(value=1))
+            assert await ref.wait_stopped(1)
+            assert isinstance(ref.failure, UnknownMessage)
+
+
+class Bare(TaskActor):
+    """Handles nothing."""
+
+
+def frames(error: BaseException) -> list[str]:
+    trace, found = error.__traceback__, []
+    while trace is not None:
+        found.append(trace.tb_frame.f_code.co_name)
+        trace = trace.tb_next
+    return found
+
+
+@pytest.mark.parametrize("kind", ["plain", "job", "group", "later"])
+async def test_an_error_leaves_its_actor_without_a_frame(owner: LoopOwner, kind: str) -> None:
+    def deep(_actor: Probe) -> None:
+        try:
+            {}["at the bottom"]
+        except KeyError:
+            raise Fault("on top") from ValueError("its cause")
+
+    async def job(actor: Probe) -> None:
+        deep(actor)
+
+    def group(actor: Probe) -> None:
+        errors = []
+        for one in (deep, deep):
+            try:
+                one(actor)
+            except Fault as error:
+                errors.append(error)
+        raise ExceptionGroup("both", errors)
+
+    def later(actor: Probe) -> Later[None]:
+        promise: Later[None] = Later()
+        try:
+            deep(actor)
+        except Fault as error:
+            promise.fail(error)
+        return promise
+
+    ref = Probe.start(key="deep one")
+    error = await outcome(ref.call(Do(action={"plain": deep, "job": job, "group": group, "later": later}[kind])))
+    links = list(error.exceptions) if kind == "group" else [error]
+    assert all(isinstance(link, Fault) for link in links)
+    for link in links:
+        assert not {"deep", "job", "group"} & set(frames(link))
+        assert link.__context__ is not None
+        assert frames(link.__context__) == []
+        (note,) = link.__notes__
+        assert note.startswith("answered by deep one: ")
+        assert "deep (test_actor.py:" in note

@@ -396,7 +396,6 @@ def test_promised_room_is_nobody_elses() -> None:
     state.close()
 
 
-@pytest.mark.xfail(strict=True, reason="room that a sender was promised is given out by has_room(), not in its turn")
 def test_a_sender_that_waits_is_not_overtaken() -> None:
     state = MailboxMachine()
     state.begin(slow_start=False, slow_stop=False)
@@ -412,7 +411,6 @@ def test_a_sender_that_waits_is_not_overtaken() -> None:
 
 
 @pytest.mark.parametrize("disturb", ["kill", "cancel_job"])
-@pytest.mark.xfail(strict=True, reason="a cancellation can meet the job of stopping() before its first step")
 def test_stopping_runs_whatever_follows_the_stop(disturb: str) -> None:
     state = MailboxMachine()
     state.begin(slow_start=False, slow_stop=False)

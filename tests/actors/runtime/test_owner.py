@@ -1,6 +1,7 @@
 """The owner: one claim, an address book, an exit that is bounded, a thread of its own; and its watchdog."""
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -9,8 +10,9 @@ import pytest
 
 from actors.runtime.clock import LoopClock, ManualClock
 from actors.runtime.errors import ActorMissing, OwnerClaimed, OwnerMissing
-from actors.runtime.owner import LoopOwner, ThreadOwner, run_owner
-from tests.actors.runtime.probes import Do, Echo, Fault, Gate, Probe, behind, turns
+from actors.runtime.owner import GC_THRESHOLDS, LoopOwner, ThreadOwner, run_owner
+from actors.runtime.supervision import Backoff, ChildSpec, Intensity, StartChild, Supervisor
+from tests.actors.runtime.probes import Do, Echo, Fault, Gate, Note, Probe, behind, turns
 
 
 async def test_a_second_claim_raises_until_the_first_is_closed(owner: LoopOwner) -> None:
@@ -192,3 +194,50 @@ async def test_an_actor_without_hooks_takes_no_job(owner: LoopOwner) -> None:
     await turns()
     assert behind(ref)._life.has_started is False
     assert await ref.wait_started(1)
+
+
+def test_run_owner_keeps_full_collections_rare() -> None:
+    before = gc.get_threshold()
+    within: list[tuple[int, int, int]] = []
+
+    async def main(_owner: LoopOwner) -> int:
+        within.append(gc.get_threshold())
+        return 0
+
+    run_owner(main)
+    assert within == [GC_THRESHOLDS]
+    assert gc.get_threshold() == before
+
+
+async def test_the_tree_is_told_by_parents(owner: LoopOwner, clock: ManualClock) -> None:
+    root = Supervisor.start(policy=Intensity(), key="root")
+    spec = ChildSpec(key="branch", factory=lambda: Supervisor.start(policy=Backoff(), key="branch"))
+    branch = await root.call(StartChild(spec=spec))
+    await branch.call(StartChild(spec=ChildSpec(key="leaf", factory=lambda: Probe.start(key="leaf"))))
+    Probe.start(key="alone")
+    parents = {"root": None, "branch": "root", "leaf": "branch", "alone": None}
+    assert {one.key: one.parent for one in owner.snapshot()} == parents
+    owner.find("leaf").tell(Fault("away"))
+    await turns()
+    assert [one.state for one in owner.snapshot() if one.key == "leaf"] == ["waiting"]
+    assert {one.key: one.parent for one in owner.snapshot()} == parents
+
+
+async def test_every_message_is_measured_by_actor_class(owner: LoopOwner, clock: ManualClock) -> None:
+    gate = Gate()
+    ref = Probe.start()
+    ref.tell(Do(action=gate.wait))
+    ref.tell(Note(value=1))
+    await gate.entered.wait()
+    clock.advance(3.0)
+    gate.leave.set()
+    assert await ref.call(Echo(value=1)) == 1
+    await turns()
+    meter = owner.meters["Probe"]
+    assert sum(meter.handling.counts) == sum(meter.waiting.counts) == 3
+    assert (meter.handling.total, meter.waiting.total) == (3.0, 3.0)
+    assert dict(meter.handling.cumulated())[2.5] == 2
+    assert dict(meter.handling.cumulated())[10.0] == 3
+    ref.tell(Fault("counted"))
+    assert await ref.wait_stopped(1)
+    assert meter.failures == 1

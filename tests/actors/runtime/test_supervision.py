@@ -346,3 +346,31 @@ async def test_stopping_twice_answers_both(owner: LoopOwner) -> None:
     first, second = root.stop(block=False), root.stop(block=False)
     assert (await first, await second) == (True, True)
     assert isinstance(await outcome(root.call(Children())), ActorDeadError)
+
+
+async def test_what_a_child_died_of_holds_no_frame_of_it(owner: LoopOwner) -> None:
+    root = Supervisor.start(policy=Backoff())
+    for key, error in (("parked", Revoked("a decision")), ("fallen", Fault("a defect"))):
+        child = await root.call(StartChild(spec=spec(key)))
+        await fail(child, error)
+        assert child.failure is error
+        assert error.__traceback__ is None
+    parked = [one.parked for one in await root.call(Children()) if one.parked is not None]
+    assert [one.error.__traceback__ for one in parked if one.error is not None] == [None]
+
+
+async def test_a_childs_own_policy_counts_it_alone(owner: LoopOwner, clock: ManualClock) -> None:
+    """A fragile child under infrastructure's supervisor is parked by its own rule, and uses up nobody's intensity."""
+    root = Supervisor.start(policy=Intensity(restarts=1))
+    own = Backoff(first=0.0, park_after=((2, 60.0),))
+    await root.call(StartChild(spec=spec("fragile", policy=own)))
+    await root.call(StartChild(spec=spec("sound")))
+    for _ in range(3):
+        await fail(owner.find("fragile"))
+        await clock.run_for(0.1)
+    states = {one.key: (one.state, one.restarts) for one in await root.call(Children())}
+    assert states == {"fragile": ("parked", 2), "sound": ("running", 0)}
+    await fail(owner.find("sound"))
+    assert root.is_alive()
+    await fail(owner.find("sound"))
+    assert isinstance(root.failure, GaveUp)
