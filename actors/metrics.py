@@ -1,9 +1,11 @@
 """Every metric in one place. Names end in their unit; labels are bounded by accounts, methods and states."""
 
 from collections.abc import Iterator
+from math import inf
+from operator import attrgetter
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from actors.runtime.owner import LoopOwner
@@ -67,24 +69,53 @@ class Metrics:
 
 
 class ActorCollector(Collector):
-    """Actors alive and mail waiting, by actor class: read at scrape time, so idle actors cost nothing."""
+    """The actors and their mail, by class (a bounded label): read at scrape time, so idle actors cost nothing."""
 
     def __init__(self, owner: LoopOwner) -> None:
         self._owner = owner
 
     def collect(self) -> Iterator[Metric]:
-        alive: dict[str, int] = {}
-        waiting: dict[str, int] = {}
-        for actor in self._owner.snapshot():
-            alive[actor.class_name] = alive.get(actor.class_name, 0) + 1
-            waiting[actor.class_name] = waiting.get(actor.class_name, 0) + actor.mailbox_depth
-        actors = GaugeMetricFamily("telewarden_actors", "Actors alive by class.", labels=["actor"])
-        mail = GaugeMetricFamily("telewarden_mailbox_messages", "Messages waiting by actor class.", labels=["actor"])
-        for name, count in sorted(alive.items()):
-            actors.add_metric([name], count)
-            mail.add_metric([name], waiting[name])
-        yield actors
-        yield mail
-        dead = GaugeMetricFamily("telewarden_dead_letters", "Messages that found their actor dead.")
-        dead.add_metric([], self._owner.dead_letters)
-        yield dead
+        yield from self._counted_now()
+        yield from self._measured()
+        owner = self._owner
+        yield CounterMetricFamily("telewarden_dead_letters", "Messages nobody will read.", value=owner.dead_letters)
+        yield CounterMetricFamily(
+            "telewarden_expired_requests",
+            "Requests dropped unread because their asker had given up.",
+            value=owner.expired_requests,
+        )
+        yield CounterMetricFamily(
+            "telewarden_abandoned_jobs", "Tasks that ignored two cancellations.", value=owner.abandoned_jobs
+        )
+
+    def _counted_now(self) -> Iterator[Metric]:
+        counts = sorted(self._owner.census().items())
+        for name, text, value in (
+            ("telewarden_actors", "Actors alive.", attrgetter("alive")),
+            ("telewarden_actors_waiting", "Actors absent until their restart.", attrgetter("waiting")),
+            ("telewarden_actors_parked", "Actors set aside by their supervisor.", attrgetter("parked")),
+            ("telewarden_mailbox_messages", "Messages waiting in all mailboxes.", attrgetter("mail")),
+            ("telewarden_mailbox_messages_max", "Messages waiting in the fullest mailbox.", attrgetter("deepest")),
+        ):
+            family = GaugeMetricFamily(name, text, labels=["actor"])
+            for class_name, count in counts:
+                family.add_metric([class_name], value(count))
+            yield family
+
+    def _measured(self) -> Iterator[Metric]:
+        meters = sorted(self._owner.meters.items())
+        waits = HistogramMetricFamily(
+            "telewarden_mailbox_wait_seconds", "From a message's arrival to its handling.", labels=["actor"]
+        )
+        handling = HistogramMetricFamily(
+            "telewarden_handler_seconds", "Of each message handled, its awaits included.", labels=["actor"]
+        )
+        restarts = CounterMetricFamily("telewarden_actor_restarts", "Restarts by supervisors.", labels=["actor"])
+        failures = CounterMetricFamily("telewarden_actor_failures", "Lives that ended by an error.", labels=["actor"])
+        for name, meter in meters:
+            for family, durations in ((waits, meter.waiting), (handling, meter.handling)):
+                buckets = [("+Inf" if bound == inf else str(bound), count) for bound, count in durations.cumulated()]
+                family.add_metric([name], buckets, sum_value=durations.total)
+            restarts.add_metric([name], meter.restarts)
+            failures.add_metric([name], meter.failures)
+        yield from (waits, handling, restarts, failures)

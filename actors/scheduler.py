@@ -120,12 +120,15 @@ class Scheduler(TaskActor):
 
     def on_control(self, message: ChannelParsed | ChannelUp) -> None:
         """A channel's word must not be refused for want of room: a job would wait for it for ever."""
-        if isinstance(message, ChannelParsed):
-            self.tell_self(message)
-            return
-        for job_id, run in self._runs.items():
-            if message.channel_id in run.waiting:
-                self.tell_self(FindReaders(job_id=job_id, channel_ids=(message.channel_id,)))
+        match message:
+            case ChannelParsed():
+                self.tell_self(message)
+            case ChannelUp(channel_id=channel_id):
+                for job_id, run in self._runs.items():
+                    if channel_id in run.waiting:
+                        self.tell_self(FindReaders(job_id=job_id, channel_ids=(channel_id,)))
+            case _:
+                assert_never(message)
 
     def on_receive(self, message: SchedulerMessage) -> object:
         match message:

@@ -154,7 +154,30 @@ def downwards_only(module, tree):
                 yield line, f"{one} and {other} share messages, not code"
 
 
+def handlers_are_total(_module, tree):
+    """A handler matches over its whole union: mypy finds the forgotten case where ``assert_never`` stands last."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name not in (
+            "on_receive",
+            "on_control",
+        ):
+            continue
+        matches = [inner for inner in ast.walk(node) if isinstance(inner, ast.Match)]
+        for match in matches:
+            last = match.cases[-1]
+            ends = ast.unparse(last.body[-1])
+            wild = isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None and last.guard is None
+            if not wild or not ends.removeprefix("return ").startswith(("assert_never(", f"super().{node.name}(")):
+                yield match.lineno, f"{node.name} ends its match with assert_never, or hands the rest to super()"
+        types = [
+            inner for inner in ast.walk(node) if isinstance(inner, ast.Call) and ast.unparse(inner.func) == "isinstance"
+        ]
+        if types:
+            yield types[0].lineno, f"{node.name} matches instead of asking for types"
+
+
 RULES = (
+    handlers_are_total,
     web_only_in_the_faces,
     telethon_at_its_border,
     asyncpg_in_the_store,
@@ -212,6 +235,9 @@ def test_the_code_keeps_the_rule(rule):
         (defects_pass, "daemon.store.posts", "try: x()\nexcept (OSError, BaseException) as e: log(e)"),
         (defects_pass, "config.load", "try: x()\nexcept: pass"),
         (defects_pass, "daemon.app", "try: x()\nexcept Exception as e:\n    raise Other from e"),
+        (handlers_are_total, "actors.bot", "def on_receive(self, m):\n match m:\n  case Save(): pass"),
+        (handlers_are_total, "actors.bot", "def on_receive(self, m):\n match m:\n  case _: return None"),
+        (handlers_are_total, "actors.bot", "def on_control(self, m):\n if isinstance(m, Save): self.save()"),
         (downwards_only, "config.load", "def late():\n    from actors.log import emit"),
         (downwards_only, "actors.supervisor", "import importlib\nimportlib.import_module('daemon.store')"),
         (downwards_only, "daemon.app", "import sandbox.world"),
@@ -236,6 +262,8 @@ def test_what_breaks_the_rule_is_caught(rule, module, code):
         (one_loop_one_maker, "sandbox.__main__", "import asyncio\nasyncio.run(main())"),
         (defects_pass, "daemon.store.pool", "try: x()\nexcept BaseException:\n    tidy()\n    raise"),
         (defects_pass, "daemon.__main__", "try: x()\nexcept Exception: pass"),
+        (handlers_are_total, "actors.bot", "def on_receive(self, m):\n match m:\n  case _: assert_never(m)"),
+        (handlers_are_total, "actors.bot", "def on_control(self, m):\n self.on_receive(m)"),
         (downwards_only, "daemon.app", "from actors import log\nfrom config import load"),
         (downwards_only, "sandbox.world", "from sandbox.codec import read"),
     ],

@@ -1,11 +1,14 @@
 """How the daemon is: for the orchestrator, for Prometheus, for whoever looks inside."""
 
 import asyncio
+from dataclasses import fields
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder
 
+from actors.runtime.introspection import ActorSnapshot
 from daemon.admin.access import Role
 from daemon.admin.asking import OWNER, READY, REGISTRY, content_type, query, respond
 from daemon.admin.problem import Problem
@@ -47,8 +50,20 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 async def actors(request: web.Request) -> web.Response:
+    """The tree: each actor with its children, roots first; one that waits for its restart or is parked is there too."""
     query(request)
-    return respond({"loop": request.app[OWNER].loop_id, "actors": list(request.app[OWNER].snapshot())})
+    owner = request.app[OWNER]
+    seen = await owner.survey()
+    nodes: dict[str, dict[str, Any]] = {one.key: {**_told(one), "children": []} for one in seen}
+    roots: list[dict[str, Any]] = []
+    for one in seen:
+        above = nodes.get(one.parent) if one.parent is not None else None
+        (roots if above is None else above["children"]).append(nodes[one.key])
+    return respond({"loop": owner.loop_id, "total": len(seen), "actors": roots})
+
+
+def _told(one: ActorSnapshot) -> dict[str, Any]:
+    return {field.name: getattr(one, field.name) for field in fields(one)}
 
 
 ROUTES = (

@@ -9,6 +9,7 @@ from actors.metrics import ActorCollector, Metrics
 from actors.runtime.actor import TaskActor
 from actors.runtime.errors import ForeignLoopError
 from actors.runtime.owner import LoopOwner
+from actors.runtime.supervision import Backoff, ChildSpec, StartChild, Supervisor
 
 
 class Listener(TaskActor):
@@ -76,3 +77,44 @@ async def test_actors_and_their_mail_are_counted_by_class(owner):
         Listener.start([], key=f"listener/{number}")
     assert 'telewarden_actors{actor="Listener"} 3.0' in text(registry)
     assert 'telewarden_mailbox_messages{actor="Listener"} 0.0' in text(registry)
+
+
+class Fragile(Exception):
+    park = True
+
+
+async def test_waits_handling_restarts_and_parked_children_are_told_by_class(owner):
+    registry = CollectorRegistry()
+    registry.register(ActorCollector(owner))
+    root = Supervisor.start(policy=Backoff(first=0.0), key="root")
+    for name in "abc":
+        spec = ChildSpec(key=name, factory=lambda name=name: Failing.start(key=name))
+        await root.call(StartChild(spec=spec))
+    for name, error in (("a", ValueError("a defect")), ("b", Fragile("a decision"))):
+        ref = owner.find(name)
+        ref.tell(error)
+        assert await ref.wait_stopped(5)
+    async with asyncio.timeout(5):
+        while owner.get("a") is None:
+            await asyncio.sleep(0)
+    seen = text(registry)
+    for line in (
+        'telewarden_actors{actor="Failing"} 2.0',
+        'telewarden_actors_parked{actor="Failing"} 1.0',
+        'telewarden_actors_waiting{actor="Failing"} 0.0',
+        'telewarden_actor_restarts_total{actor="Failing"} 1.0',
+        'telewarden_actor_failures_total{actor="Failing"} 2.0',
+        'telewarden_handler_seconds_count{actor="Failing"} 2.0',
+        'telewarden_mailbox_wait_seconds_bucket{actor="Failing",le="+Inf"} 2.0',
+        'telewarden_mailbox_wait_seconds_count{actor="Supervisor"} 3.0',
+        "telewarden_dead_letters_total 0.0",
+        "telewarden_abandoned_jobs_total 0.0",
+        "telewarden_expired_requests_total 0.0",
+    ):
+        assert f"\n{line}\n" in seen
+    assert "Failing-" not in seen, "a key is no label"
+
+
+class Failing(TaskActor):
+    def on_receive(self, message):
+        raise message

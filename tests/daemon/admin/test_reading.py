@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from actors.messages import AccountId, ChannelId, Membership, Post, Profile, Record
+from actors.runtime.supervision import Backoff, ChildSpec, StartChild, Supervisor
 from tests.daemon.admin.conftest import FakeAccount, storeless
 
 USER = AccountId(8124731874)
@@ -171,3 +172,28 @@ async def test_actors_are_shown_as_the_owner_sees_them(face, owner):
     answer = (await face.get("/actors"))[1]
     assert answer["loop"] == owner.loop_id
     assert "scheduler" in {actor["key"] for actor in answer["actors"]}
+
+
+async def test_actors_stand_in_a_tree_with_those_that_are_absent(face, owner):
+    root = Supervisor.start(policy=Backoff(), key="root")
+    branch = ChildSpec(key="branch", factory=lambda: Supervisor.start(policy=Backoff(first=60.0), key="branch"))
+    below = await root.call(StartChild(spec=branch))
+    for key in ("well", "ill"):
+        leaf = ChildSpec(key=key, factory=lambda key=key: FakeAccount.start(USER, owner.loop_id, key=key))
+        await below.call(StartChild(spec=leaf))
+    owner.find("ill").tell("nothing that it knows")
+    assert await owner.find("ill").wait_stopped(5)
+    answer = (await face.get("/actors"))[1]
+    assert answer["total"] == 5
+    top = {actor["key"]: actor for actor in answer["actors"]}
+    assert set(top) == {"scheduler", "root"}
+    (shown,) = top["root"]["children"]
+    assert (shown["key"], shown["parent"], shown["state"]) == ("branch", "root", "idle")
+    leaves = {leaf["key"]: leaf for leaf in shown["children"]}
+    assert (leaves["well"]["state"], leaves["well"]["last_failure"]) == ("idle", None)
+    assert leaves["ill"]["state"] == "waiting"
+    assert leaves["ill"]["last_failure"].startswith("AssertionError")
+    assert set(leaves["well"]) == {
+        "key", "parent", "class_name", "state", "mailbox_depth", "age_s", "restarts", "last_failure", "job",
+        "job_age_s", "children",
+    }  # fmt: skip
