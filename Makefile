@@ -46,6 +46,7 @@ fuzz: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python bench/collect.py --out bench/results/collect.json
+	$(BIN)/python bench/actors.py --out bench/results/actors.json
 
 # What the tests use beyond Python; Debian's names. Elsewhere a test that lacks its tool is skipped with the reason.
 tools:
