@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, log2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,9 @@ def memory(policy: Intensity | Backoff) -> float:
     """Seconds for which a failure can matter to ``policy``."""
     if isinstance(policy, Intensity):
         return policy.period
-    return max((seconds for _, seconds in policy.park_after), default=policy.healthy_after)
+    # The wait grows over this many failures in a row, each at most a life short of health and a wait after the last.
+    steps = 1 + (ceil(log2(policy.most / policy.first)) if 0.0 < policy.first < policy.most else 0)
+    return max(steps * (policy.healthy_after + policy.most), *(seconds for _, seconds in policy.park_after), 0.0)
 
 
 def _within(failures: Sequence[Failure], now: float, seconds: float) -> int:

@@ -80,14 +80,25 @@ def test_ten_healthy_minutes_make_the_next_wait_a_first_one(lives: list[float], 
 
 
 @fuzz(100)
-@given(lives=LIVES, seed=st.integers())
-def test_what_memory_forgets_does_not_matter(lives: list[float], seed: int) -> None:
-    policy = Backoff(healthy_after=600.0, park_after=((5, 60.0), (20, 3000.0)))
-    failures, now = history(lives)
+@given(
+    lives=st.lists(st.floats(0, 700, allow_nan=False), min_size=1, max_size=40),
+    parks=st.sampled_from([(), ((2, 30.0),), ((5, 60.0), (20, 3000.0))]),
+    down=st.floats(0, 60),
+)
+def test_what_memory_forgets_does_not_matter(
+    lives: list[float], parks: tuple[tuple[int, float], ...], down: float
+) -> None:
+    policy = Backoff(park_after=parks)
+    failures, now = history(lives, down)
     kept = [one for one in failures if now - one.at <= memory(policy)]
-    whole = decide_restart(policy, failures, now, random.Random(seed))
-    short = decide_restart(policy, kept, now, random.Random(seed))
-    assert type(whole) is type(short)
+    assert decide_restart(policy, kept, now, Longest()) == decide_restart(policy, failures, now, Longest())
+
+
+def test_a_long_streak_of_long_lives_is_remembered_beyond_the_parking_window() -> None:
+    policy = Backoff(park_after=((2, 30.0),))
+    failures, now = history([500.0] * 7)
+    kept = [one for one in failures if now - one.at <= memory(policy)]
+    assert decide_restart(policy, kept, now, Longest()) == Restart(delay=60.0)
 
 
 def test_jitter_spreads_a_thousand_that_fell_together() -> None:
