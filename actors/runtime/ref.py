@@ -77,6 +77,7 @@ class Ref(pykka.ActorRef[Any]):
 
         Raises:
             ActorDeadError: the actor is ending or has ended.
+            AskCycle: there is no room, and the actor that would make some waits for the sender.
         """
         self._on_the_loop()
         box = self.actor_inbox
@@ -85,6 +86,7 @@ class Ref(pykka.ActorRef[Any]):
         if box.has_room():
             box.force(letter)
         else:
+            chain_to(box)  # for its refusal: only a tell_self has always room
             await box.enter(letter)
 
     async def call(self, message: Request[R], *, timeout: float = 30.0) -> R:  # noqa: ASYNC109 - it travels along

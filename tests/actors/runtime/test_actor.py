@@ -650,3 +650,15 @@ async def test_an_error_leaves_its_actor_without_a_frame(owner: LoopOwner, kind:
         (note,) = link.__notes__
         assert note.startswith("answered by deep one: ")
         assert "deep (test_actor.py:" in note
+
+
+async def test_sending_into_a_full_mailbox_that_waits_for_the_sender_is_a_cycle(owner: LoopOwner) -> None:
+    async def fill(actor: Small) -> Any:
+        actor.ref.tell(Note(value=1))
+        actor.ref.tell(Note(value=2))
+        return await outcome(actor.ref.send(Note(value=3)))
+
+    ref = Small.start()
+    assert isinstance(await ref.call(Do(action=fill)), AskCycle)
+    assert await ref.call(Echo(value=1)) == 1
+    assert behind(ref).notes == [1, 2]
