@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.client import Sandbox
-from sandbox.codec import DC_ID
 from sandbox.datacentre import NotLoopbackError
 from sandbox.generate import PostsFolderError, ShapeError
 from sandbox.state import StateError
+from sandbox.world import DC_ID
 
 logger = logging.getLogger("sandbox")
 

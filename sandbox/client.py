@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sandbox import control
+from sandbox import control, ledger
 from sandbox.datacentre import CODE_LIFETIME, DataCentre, shape_row
 from sandbox.generate import Shape, ShapeError
 from sandbox.state import State
@@ -115,7 +115,7 @@ class Sandbox:
 
     def code(self, phone: str) -> str:
         """The sign-in code that waits for a phone number. Raises KeyError."""
-        return self.dc.codes[phone.lstrip("+")].code
+        return self.dc.logins.codes[phone.lstrip("+")].code
 
     async def publish(
         self,
@@ -140,11 +140,11 @@ class Sandbox:
 
     def ledger(self, channel: int | str | None = None) -> dict[str, Any]:
         """As GET /ledger."""
-        return control.ledger(self.world, channel)
+        return ledger.ledger(self.world, channel)
 
     def requests(self) -> dict[str, Any]:
         """As GET /requests."""
-        return control.requests(self.dc)
+        return ledger.requests(self.dc)
 
     def drop_connections(self) -> int:
         return self.dc.drop_connections()

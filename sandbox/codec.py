@@ -5,10 +5,15 @@ from typing import Any
 
 from telethon.tl import types
 
-from sandbox.world import Account, Channel, Entity, Event, Letter, Post, Sent, World
+from sandbox import files
+from sandbox.changes import Counted, Sent
+from sandbox.channels import Channel, Event
+from sandbox.letters import Letter
+from sandbox.posts import Entity, File, Post, Reaction
+from sandbox.world import Account, World
 
-DC_ID = 203
-"""No data centre of the real service has this number, so a session of the sandbox can be told by it."""
+PHOTO_SIZES = (("m", 320, 213), ("x", 800, 533))
+"""Types and dimensions of a photo, unless it says its own; the last is the whole one."""
 
 
 class Raw(bytes):
@@ -35,8 +40,10 @@ _PLAIN_ENTITIES: dict[str, Any] = {
     "url": types.MessageEntityUrl,
     "email": types.MessageEntityEmail,
     "phone": types.MessageEntityPhone,
+    "bank_card": types.MessageEntityBankCard,
 }
 _ENTITY_KINDS = {constructor: kind for kind, constructor in _PLAIN_ENTITIES.items()}
+ENTITY_KINDS = frozenset(_PLAIN_ENTITIES) | {"text_url", "pre", "custom_emoji", "mention_name"}
 
 
 def entities_out(entities: Sequence[Entity]) -> list[Any] | None:
@@ -48,6 +55,10 @@ def _entity(kind: str, offset: int, length: int, argument: str) -> Any:
         return types.MessageEntityTextUrl(offset, length, argument)
     if kind == "pre":
         return types.MessageEntityPre(offset, length, argument)
+    if kind == "custom_emoji":
+        return types.MessageEntityCustomEmoji(offset, length, int(argument))
+    if kind == "mention_name":
+        return types.MessageEntityMentionName(offset, length, int(argument))
     return _PLAIN_ENTITIES[kind](offset, length)
 
 
@@ -59,46 +70,96 @@ def entities_in(entities: Iterable[Any] | None) -> tuple[Entity, ...]:
             found.append(("text_url", entity.offset, entity.length, entity.url))
         elif isinstance(entity, types.MessageEntityPre):
             found.append(("pre", entity.offset, entity.length, entity.language))
+        elif isinstance(entity, types.MessageEntityCustomEmoji):
+            found.append(("custom_emoji", entity.offset, entity.length, str(entity.document_id)))
+        elif isinstance(entity, types.MessageEntityMentionName):
+            found.append(("mention_name", entity.offset, entity.length, str(entity.user_id)))
         elif kind := _ENTITY_KINDS.get(type(entity)):
             found.append((kind, entity.offset, entity.length, ""))
     return tuple(found)
 
 
-def message(channel: Channel, post_id: int) -> Raw:
-    """A channel post as bytes, the same for every reader; made once and kept until the post changes."""
-    cached = channel.encoded.get(post_id)
+def message(world: World, channel: Channel, post_id: int) -> Raw:
+    """A channel's post as bytes, the same for every reader; made once and kept until the post changes.
+
+    Raises KeyError when there is no such post.
+    """
+    cached = world.shelf.find(channel.id, post_id)
     if isinstance(cached, Raw):
         return cached
-    made = Raw(bytes(_message(channel, channel.posts[post_id])))
-    channel.encoded[post_id] = made
+    made = Raw(bytes(_message(world, channel, channel.posts[post_id])))
+    world.shelf.put(channel.id, post_id, made)
     return made
 
 
-def _message(channel: Channel, post: Post) -> Any:
+def _message(world: World, channel: Channel, post: Post) -> Any:
     peer = types.PeerChannel(channel.id)
+    sender = types.PeerUser(post.sender) if post.sender else None
     reply = types.MessageReplyHeader(reply_to_msg_id=post.reply_to) if post.reply_to else None
+    if reply and post.thread and post.thread != post.reply_to:
+        reply.reply_to_top_id = post.thread
     if post.service:
         return types.MessageService(
-            id=post.id, peer_id=peer, date=post.date, action=_action(channel, post), post=True, reply_to=reply
+            id=post.id,
+            peer_id=peer,
+            date=post.date,
+            action=_action(channel, post),
+            post=channel.broadcast or None,
+            reply_to=reply,
+            from_id=sender,
         )
-    forward = (
-        types.MessageFwdHeader(date=post.date - 600, from_name=post.forwarded_from) if post.forwarded_from else None
-    )
     return types.Message(
         id=post.id,
         peer_id=peer,
         date=post.date,
         message=post.text,
         post=channel.broadcast or None,
-        fwd_from=forward,
+        from_id=sender,
+        noforwards=channel.noforwards or None,
+        fwd_from=_forward(channel, post),
         reply_to=reply,
-        media=_media(channel, post),
+        media=_media(world, channel, post),
         entities=entities_out(post.entities),
-        views=post.views,  # views and forwards share a flag: both or neither
-        forwards=post.forwards,
+        views=post.views if channel.broadcast else None,  # views and forwards share a flag: both or neither
+        forwards=post.forwards if channel.broadcast else None,
+        replies=_replies(world, channel, post),
         edit_date=post.edited or None,
+        edit_hide=post.edit_hidden or None,
+        post_author=post.author or None,
         grouped_id=post.grouped_id or None,
+        reactions=reactions(post.reactions) if post.reactions else None,
     )
+
+
+def _forward(channel: Channel, post: Post) -> Any:
+    if post.forwarded_post is not None:
+        origin = types.PeerChannel(post.forwarded_post[0])
+        header = types.MessageFwdHeader(date=post.date, from_id=origin, channel_post=post.forwarded_post[1])
+        if channel.linked_id == post.forwarded_post[0]:  # the root of a comment thread
+            header.saved_from_peer, header.saved_from_msg_id = origin, post.forwarded_post[1]
+        return header
+    if post.forwarded_from:
+        return types.MessageFwdHeader(date=post.date - 600, from_name=post.forwarded_from)
+    return None
+
+
+def _replies(world: World, channel: Channel, post: Post) -> Any:
+    """How many comments a post has: for the post, and for its twin in the discussion group."""
+    if not channel.linked_id:
+        return None
+    if not channel.broadcast:
+        count = channel.comments.get(post.id, 0)
+        return types.MessageReplies(replies=count, replies_pts=channel.pts) if post.forwarded_post else None
+    group = world.channels[channel.linked_id]
+    root = group.roots.get(post.id)
+    if root is None:
+        return None
+    count = group.comments.get(root, 0)
+    return types.MessageReplies(replies=count, replies_pts=group.pts, comments=True, channel_id=group.id)
+
+
+def reactions(rows: Sequence[Reaction]) -> Any:
+    return types.MessageReactions([types.ReactionCount(types.ReactionEmoji(emoji), count) for emoji, count in rows])
 
 
 def _action(channel: Channel, post: Post) -> Any:
@@ -107,25 +168,96 @@ def _action(channel: Channel, post: Post) -> Any:
             return types.MessageActionChannelCreate(channel.title)
         case "pin":
             return types.MessageActionPinMessage()
-        case _:
+        case "photo":
+            return types.MessageActionChatDeletePhoto()
+        case "join":
+            return types.MessageActionChatJoinedByRequest()
+        case "title":
             return types.MessageActionChatEditTitle(channel.title)
+        case other:
+            return types.MessageActionCustomAction(other)
 
 
-def _media(channel: Channel, post: Post) -> Any:
-    """The description of a file; its content can't be fetched."""
-    file_id = channel.id * 1_000_000 + post.id
-    reference = b"sandbox" + post.id.to_bytes(4, "little")
-    if post.media == "photo":
-        sizes = [types.PhotoSize("m", 320, 213, 15_234), types.PhotoSize("x", 800, 533, 88_010)]
-        photo = types.Photo(file_id, file_id ^ 0x5A5A5A5A, reference, post.date, sizes, DC_ID)
-        return types.MessageMediaPhoto(photo=photo)
-    if post.media == "document":
-        name = types.DocumentAttributeFilename(f"table-{post.id}.pdf")
-        document = types.Document(
-            file_id, file_id ^ 0x5A5A5A5A, reference, post.date, "application/pdf", 120_000 + post.id, DC_ID, [name]
-        )
-        return types.MessageMediaDocument(document=document)
-    return None
+def file_id(channel: Channel, post: Post) -> int:
+    """Names the post too, so that nothing needs to be kept of a file."""
+    return channel.id << 32 | post.id
+
+
+def file_hash(file: int) -> int:
+    return file ^ 0x5A5A5A5A
+
+
+def file_reference(world: World, file: int) -> bytes:
+    """Good until the world's references expire all at once."""
+    return b"sandbox" + world.references.to_bytes(4, "little") + file.to_bytes(8, "little")
+
+
+def photo_sizes(file: File | None) -> Sequence[tuple[str, int, int]]:
+    return (("x", file.width, file.height),) if file and file.width and file.height else PHOTO_SIZES
+
+
+def document_size(post: Post) -> int:
+    return (post.file.size if post.file else 0) or 120_000 + post.id % 50_000
+
+
+def _media(world: World, channel: Channel, post: Post) -> Any:
+    file = file_id(channel, post)
+    match post.media:
+        case "":
+            return None
+        case "photo":
+            sizes = [types.PhotoSize(kind, w, h, files.photo_size(w, h)) for kind, w, h in photo_sizes(post.file)]
+            photo = types.Photo(file, file_hash(file), file_reference(world, file), post.date, sizes, world.files_dc)
+            return types.MessageMediaPhoto(photo=photo)
+        case "poll":
+            question = types.TextWithEntities("?", [])
+            answers = [types.PollAnswer(types.TextWithEntities(text, []), text.encode()) for text in ("1", "2")]
+            return types.MessageMediaPoll(types.Poll(file, question, answers, hash=0), types.PollResults())
+        case "webpage":
+            url = f"https://example.org/read/{post.id}"
+            return types.MessageMediaWebPage(types.WebPage(file, url, url, 0, type="article", title=channel.title))
+        case "geo":
+            return types.MessageMediaGeo(types.GeoPoint(long=37.6, lat=55.7, access_hash=0))
+        case _:
+            return _document(world, file, post)
+
+
+_MIMES = {
+    "video": "video/mp4",
+    "animation": "video/mp4",
+    "audio": "audio/mpeg",
+    "voice": "audio/ogg",
+    "sticker": "image/webp",
+}
+
+
+def _document(world: World, file: int, post: Post) -> Any:
+    known = post.file or File()
+    width, height, duration = known.width or 640, known.height or 360, known.duration or 3.0
+    attributes: list[Any] = []
+    match post.media:
+        case "video":
+            attributes = [types.DocumentAttributeVideo(duration, width, height, supports_streaming=True)]
+        case "animation":
+            attributes = [types.DocumentAttributeVideo(duration, width, height), types.DocumentAttributeAnimated()]
+        case "audio" | "voice":
+            attributes = [types.DocumentAttributeAudio(int(duration), voice=(post.media == "voice") or None)]
+        case "sticker":
+            attributes = [
+                types.DocumentAttributeImageSize(512, 512),
+                types.DocumentAttributeSticker("🙂", types.InputStickerSetEmpty()),
+            ]
+    name = known.name or (f"table-{post.id}.pdf" if post.media == "document" else "")
+    if name:
+        attributes.append(types.DocumentAttributeFilename(name))
+    mime = known.mime or _MIMES.get(post.media, "application/pdf")
+    size = document_size(post)
+    document = types.Document(
+        file, file_hash(file), file_reference(world, file), post.date, mime, size, world.files_dc, attributes
+    )
+    return types.MessageMediaDocument(
+        document=document, video=(post.media == "video") or None, voice=(post.media == "voice") or None
+    )
 
 
 def letter(owner: int, row: Letter) -> Any:
@@ -160,11 +292,17 @@ def user(world: World, viewer: int, account: Account) -> Any:
 
 
 def chat(world: World, viewer: int, channel: Channel) -> Any:
-    """A channel with the viewer's own access hash; a private one that he doesn't follow is only a shadow."""
+    """A channel with the viewer's own access hash; what he may not read is only a shadow."""
     access_hash = world.access_hash(viewer, "channel", channel.id)
     member = viewer in channel.members
-    if not member and channel.username is None:
-        return types.ChannelForbidden(channel.id, access_hash, channel.title, broadcast=channel.broadcast or None)
+    if not channel.can_be_read_by(viewer):
+        return types.ChannelForbidden(
+            channel.id,
+            access_hash,
+            channel.title,
+            broadcast=channel.broadcast or None,
+            megagroup=None if channel.broadcast else True,
+        )
     return types.Channel(
         id=channel.id,
         title=channel.title,
@@ -173,31 +311,64 @@ def chat(world: World, viewer: int, channel: Channel) -> Any:
         left=None if member else True,
         broadcast=channel.broadcast or None,
         megagroup=None if channel.broadcast else True,
+        has_link=True if channel.linked_id else None,
+        noforwards=channel.noforwards or None,
+        join_request=channel.approval or None,
         access_hash=access_hash,
         username=channel.username,
         participants_count=len(channel.members),
     )
 
 
-def history_page(world: World, viewer: int, channel: Channel, ids: Sequence[int]) -> Any:
+def people(world: World, viewer: int, channel: Channel, ids: Iterable[int]) -> list[Any]:
+    """Who wrote these messages; only a group's have writers."""
+    if channel.broadcast:
+        return []
+    senders = {channel.posts[post_id].sender for post_id in ids} - {0}
+    return [user(world, viewer, world.accounts[sender]) for sender in sorted(senders)]
+
+
+def history_page(world: World, viewer: int, channel: Channel, ids: Sequence[int], *, count: int | None = None) -> Any:
     return types.messages.ChannelMessages(
         pts=channel.pts,
-        count=len(channel.ids),
-        messages=[message(channel, post_id) for post_id in ids],
+        count=len(channel.ids) if count is None else count,
+        messages=[message(world, channel, post_id) for post_id in ids],
         topics=[],
         chats=[chat(world, viewer, channel)],
-        users=[],
+        users=people(world, viewer, channel, ids),
     )
 
 
-def channel_update(channel: Channel, event: Event) -> Any:
+def channel_update(world: World, channel: Channel, event: Event) -> Any:
     """The update for one step of pts; None for a post or an edit of a post that is gone since."""
     if event.kind == "delete":
         return types.UpdateDeleteChannelMessages(channel.id, list(event.ids), event.pts, event.count)
     if event.ids[0] not in channel.posts:
         return None
     constructor = types.UpdateNewChannelMessage if event.kind == "new" else types.UpdateEditChannelMessage
-    return constructor(message(channel, event.ids[0]), event.pts, event.count)
+    return constructor(message(world, channel, event.ids[0]), event.pts, event.count)
+
+
+def counted_updates(channel: Channel, change: Counted) -> list[Any]:
+    """The updates for new figures under a post. They carry no pts."""
+    updates: list[Any] = []
+    if change.views is not None:
+        updates.append(types.UpdateChannelMessageViews(channel.id, change.id, change.views))
+    if change.forwards is not None:
+        updates.append(types.UpdateChannelMessageForwards(channel.id, change.id, change.forwards))
+    if change.reactions is not None:
+        peer = types.PeerChannel(channel.id)
+        updates.append(types.UpdateMessageReactions(peer, change.id, reactions(change.reactions)))
+    return updates
+
+
+def channel_changed(channel: Channel) -> Any:
+    """Something about a channel is new for this account: ask. Sent when it joins, leaves, is banned or let in."""
+    return types.UpdateChannel(channel.id)
+
+
+def channel_too_long(channel: Channel) -> Any:
+    return types.UpdateChannelTooLong(channel.id, channel.pts)
 
 
 def pushed(updates: Sequence[Any], *, users: Sequence[Any] = (), chats: Sequence[Any] = (), date: int) -> bytes:
@@ -214,8 +385,8 @@ def letter_update(world: World, owner: int, sent: Sent) -> Any:
 
 
 def letter_pushed(world: World, owner: int, sent: Sent) -> bytes:
-    people = [user(world, owner, world.accounts[side]) for side in {sent.sender, sent.receiver}]
-    return pushed([letter_update(world, owner, sent)], users=people, date=sent.at)
+    sides = [user(world, owner, world.accounts[side]) for side in {sent.sender, sent.receiver}]
+    return pushed([letter_update(world, owner, sent)], users=sides, date=sent.at)
 
 
 def notify_settings() -> Any:

@@ -2,24 +2,55 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
+from pydantic import ValidationError
 
-from sandbox.codec import DC_ID
+from sandbox.bodies import (
+    AccountBody,
+    AlterBody,
+    Body,
+    ClockBody,
+    DeleteBody,
+    DropBody,
+    EditBody,
+    FaultBody,
+    FiguresBody,
+    FoundBody,
+    LetterBody,
+    LimitsBody,
+    MemberBody,
+    PostsBody,
+    PushesBody,
+    RevokeBody,
+    SwitchesBody,
+)
 from sandbox.datacentre import DataCentre, loopback
-from sandbox.dispatch import Rule
-from sandbox.world import Channel, World, WorldError
+from sandbox.faults import Rule, Turbulence
+from sandbox.ledger import (
+    describe,
+    describe_account,
+    describe_channel,
+    describe_limits,
+    describe_rule,
+    iso,
+    ledger,
+    requests,
+)
+from sandbox.limits import USUAL, Limit
+from sandbox.world import WorldError
 
 logger = logging.getLogger(__name__)
 
 DC = web.AppKey("dc", DataCentre)
 MAX_BODY = 16 * 1024 * 1024
-MAX_AT_ONCE = 100_000
 
 routes = web.RouteTableDef()
+B = TypeVar("B", bound=Body)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -61,100 +92,121 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         ).response()
 
 
-class _Body:
-    """A JSON object whose fields are asked for by type. Raises ProblemError for a missing or wrong one."""
+async def _read(request: web.Request, kind: type[B]) -> B:
+    """The request's body; none at all is an empty one. Raises ProblemError that names every fault in it."""
+    try:
+        return kind.model_validate_json(await request.read() or b"{}", strict=True)
+    except ValidationError as error:
+        faults = []
+        for fault in error.errors(include_url=False, include_input=False):
+            place = ".".join(str(part) for part in fault["loc"]) or "the body"
+            text = fault["msg"].removeprefix("Value error, ")
+            if fault["type"] == "extra_forbidden":
+                text = f"is not known here; {kind.__name__} has {', '.join(kind.model_fields)}"
+            faults.append(f"{place}: {text}")
+        raise ProblemError("; ".join(dict.fromkeys(faults))) from error
 
-    def __init__(self, fields: dict[str, Any], known: tuple[str, ...]) -> None:
-        unknown = sorted(set(fields) - set(known))
-        if unknown:
-            raise ProblemError(f"unknown: {', '.join(unknown)}; known are {', '.join(known)}")
-        self._fields = fields
 
-    @classmethod
-    async def read(cls, request: web.Request, *known: str) -> "_Body":
-        try:
-            fields = await request.json()
-        except ValueError as error:
-            raise ProblemError(f"the body must be JSON: {error}") from error
-        if not isinstance(fields, dict):
-            raise ProblemError("the body must be a JSON object")
-        return cls(fields, known)
+def _made(**fields: Any) -> web.Response:
+    return web.json_response(fields, status=HTTPStatus.CREATED)
 
-    def has(self, name: str) -> bool:
-        return self._fields.get(name) is not None
 
-    def text(self, name: str) -> str:
-        value = self._fields.get(name)
-        if not isinstance(value, str):
-            raise ProblemError(f"{name}: text is expected")
-        return value
+def _nothing() -> web.Response:
+    return web.Response(status=HTTPStatus.NO_CONTENT)
 
-    def number(self, name: str, default: int | None = None, *, low: int = 0, high: int = 2**62) -> int:
-        value = self._fields.get(name, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ProblemError(f"{name}: a whole number from {low} to {high} is expected")
-        return value
 
-    def seconds(self, name: str) -> float:
-        value = self._fields.get(name, 0)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 3600:
-            raise ProblemError(f"{name}: seconds from 0 to 3600 are expected")
-        return float(value)
-
-    def flag(self, name: str) -> bool:
-        value = self._fields.get(name, False)
-        if not isinstance(value, bool):
-            raise ProblemError(f"{name}: true or false is expected")
-        return value
-
-    def ref(self, name: str) -> int | str:
-        value = self._fields.get(name)
-        if not isinstance(value, int | str) or isinstance(value, bool):
-            raise ProblemError(f"{name}: an id or a username is expected")
-        return value
-
-    def rows(self, name: str) -> list[Any]:
-        value = self._fields.get(name)
-        if not isinstance(value, list) or len(value) > MAX_AT_ONCE:
-            raise ProblemError(f"{name}: a list of at most {MAX_AT_ONCE} is expected")
-        return value
+# The world
 
 
 @routes.post("/posts")
 async def publish(request: web.Request) -> web.Response:
-    body = await _Body.read(request, "channel", "count", "text", "posts", "silent")
+    body = await _read(request, PostsBody)
     dc = request.app[DC]
-    channel = dc.world.channel(body.ref("channel"))
-    texts: list[str] = []
-    if body.has("posts"):
-        texts = [_Body(row if isinstance(row, dict) else {}, ("text",)).text("text") for row in body.rows("posts")]
-    elif body.has("text"):
-        texts = [body.text("text")]
-    count = body.number("count", 0 if texts else 1, high=MAX_AT_ONCE)
-    if not texts and not count:
-        raise ProblemError("nothing to publish: give text, posts or a count above 0")
-    ids = dc.publish(channel, texts, count=count, silent=body.flag("silent"))
-    return web.json_response({"channel": channel.id, "ids": ids}, status=HTTPStatus.CREATED)
+    channel = dc.world.channel(body.channel)
+    at = dc.clock.seconds()
+    drafts = [partial(draft.post, at) for draft in body.drafts]
+    ids = dc.publish_drafts(channel, drafts, silent=body.silent) if drafts else []
+    if body.generated:
+        ids += dc.publish(channel, count=body.generated, silent=body.silent)
+    return _made(channel=channel.id, ids=ids)
 
 
 @routes.post("/edits")
 async def edit(request: web.Request) -> web.Response:
-    body = await _Body.read(request, "channel", "id", "text")
+    body = await _read(request, EditBody)
     dc = request.app[DC]
-    channel, post_id = dc.world.channel(body.ref("channel")), body.number("id")
-    dc.edit(channel, post_id, body.text("text"))
-    return web.json_response({"channel": channel.id, "ids": [post_id]}, status=HTTPStatus.CREATED)
+    channel = dc.world.channel(body.channel)
+    dc.edit(channel, body.id, body.text, entities=body.entities, hidden=body.hidden, silent=body.silent)
+    return _made(channel=channel.id, ids=[body.id])
 
 
 @routes.post("/deletes")
 async def delete(request: web.Request) -> web.Response:
-    body = await _Body.read(request, "channel", "ids")
+    body = await _read(request, DeleteBody)
     dc = request.app[DC]
-    channel = dc.world.channel(body.ref("channel"))
-    rows = body.rows("ids")
-    if not all(isinstance(row, int) for row in rows):
-        raise ProblemError("ids: whole numbers are expected")
-    return web.json_response({"channel": channel.id, "ids": dc.delete(channel, rows)}, status=HTTPStatus.CREATED)
+    channel = dc.world.channel(body.channel)
+    return _made(channel=channel.id, ids=dc.delete(channel, body.ids, silent=body.silent))
+
+
+@routes.post("/figures")
+async def count(request: web.Request) -> web.Response:
+    body = await _read(request, FiguresBody)
+    dc = request.app[DC]
+    channel = dc.world.channel(body.channel)
+    reactions = None if body.reactions is None else tuple(body.reactions.items())
+    dc.count(channel, body.id, views=body.views, forwards=body.forwards, reactions=reactions)
+    return _made(channel=channel.id, ids=[body.id])
+
+
+@routes.post("/channels")
+async def found(request: web.Request) -> web.Response:
+    body = await _read(request, FoundBody)
+    dc = request.app[DC]
+    group_of = dc.world.channel(body.group_of) if body.group_of is not None else None
+    channel = dc.found(body.title, body.username, group_of=group_of, first_id=body.first_id)
+    return web.json_response(describe_channel(channel), status=HTTPStatus.CREATED)
+
+
+@routes.post("/channels/{channel}")
+async def alter(request: web.Request) -> web.Response:
+    body = await _read(request, AlterBody)
+    dc = request.app[DC]
+    channel = dc.world.channel(request.match_info["channel"])
+    features = body.model_dump(exclude={"new_invite"}, exclude_none=True)
+    if features:
+        dc.alter(channel, **features)
+    if body.new_invite:
+        dc.renew_invite(channel)
+    return web.json_response(describe_channel(channel))
+
+
+@routes.post("/members")
+async def move(request: web.Request) -> web.Response:
+    body = await _read(request, MemberBody)
+    dc = request.app[DC]
+    channel, account = dc.world.channel(body.channel), dc.world.account(body.account)
+    dc.move(channel, account, body.standing, silent=body.silent)
+    return _made(channel=channel.id, account=account.id, standing=body.standing)
+
+
+@routes.post("/accounts/{account}")
+async def secure(request: web.Request) -> web.Response:
+    body = await _read(request, AccountBody)
+    dc = request.app[DC]
+    account = dc.world.account(request.match_info["account"])
+    dc.secure(account, password=body.password, dc_id=body.dc_id)
+    return web.json_response(describe_account(dc.world.accounts[account.id]))
+
+
+@routes.post("/letters")
+async def write(request: web.Request) -> web.Response:
+    body = await _read(request, LetterBody)
+    dc = request.app[DC]
+    sent = dc.write(dc.world.account(body.sender), dc.world.account(body.receiver), body.text)
+    return _made(sender_message=sent.sender_message, receiver_message=sent.receiver_message)
+
+
+# What is true, and what was asked
 
 
 @routes.get("/ledger")
@@ -171,13 +223,13 @@ async def show_requests(request: web.Request) -> web.Response:
 @routes.delete("/requests")
 async def reset_requests(request: web.Request) -> web.Response:
     request.app[DC].dispatcher.counts.reset()
-    return web.Response(status=HTTPStatus.NO_CONTENT)
+    return _nothing()
 
 
 @routes.get("/codes/{phone}")
 async def show_code(request: web.Request) -> web.Response:
     phone = request.match_info["phone"].lstrip("+")
-    sent = request.app[DC].codes.get(phone)
+    sent = request.app[DC].logins.codes.get(phone)
     if sent is None:
         raise ProblemError(f"no code waits for {phone}; auth.sendCode makes one", HTTPStatus.NOT_FOUND)
     return web.json_response({"phone": phone, "code": sent.code})
@@ -188,7 +240,8 @@ async def show_session(request: web.Request) -> web.Response:
     dc = request.app[DC]
     account = dc.world.account(request.match_info["account"])
     key, session = dc.session(account, request.query.get("key", ""))
-    place = {"dc_id": DC_ID, "address": dc.address, "port": dc.port}
+    door = dc.door(key.dc_id)
+    place = {"dc_id": door.dc_id, "address": door.address, "port": door.port}
     return web.json_response({"account": account.id, **place, "auth_key": key.key.hex(), "session": session})
 
 
@@ -197,129 +250,133 @@ async def show_world(request: web.Request) -> web.Response:
     return web.json_response(describe(request.app[DC].world))
 
 
+@routes.delete("/sessions/{account}")
+async def revoke(request: web.Request) -> web.Response:
+    body = await _read(request, RevokeBody)
+    dc = request.app[DC]
+    account = dc.world.account(request.match_info["account"])
+    keys = [key for key in dc.keys.of(account.id) if not key.refusal and body.key in ("", key.name)]
+    for key in keys:
+        dc.revoke(key, body.error)
+    return web.json_response({"account": account.id, "revoked": len(keys)})
+
+
+# What goes wrong
+
+
 @routes.post("/faults")
 async def add_fault(request: web.Request) -> web.Response:
-    body = await _Body.read(request, "method", "account", "channel", "skip", "count", "delay", "error", "drop")
+    body = await _read(request, FaultBody)
     dc = request.app[DC]
-    error = None
-    if body.has("error"):
-        wrong = _Body(body._fields["error"] if isinstance(body._fields["error"], dict) else {}, ("code", "message"))
-        error = (wrong.number("code", high=999), wrong.text("message"))
     rule = Rule(
-        method=body.text("method"),
-        account=dc.world.account(body.ref("account")).id if body.has("account") else None,
-        channel=dc.world.channel(body.ref("channel")).id if body.has("channel") else None,
-        skip=body.number("skip", 0),
-        count=body.number("count", 1, low=1),
-        delay=body.seconds("delay"),
-        error=error,
-        drop=body.flag("drop"),
+        method=body.method,
+        account=dc.world.account(body.account).id if body.account is not None else None,
+        channel=dc.world.channel(body.channel).id if body.channel is not None else None,
+        count=body.times,
+        error=(body.error.code, body.error.message) if body.error else None,
+        born=dc.clock.now(),
+        **body.model_dump(exclude={"method", "account", "channel", "count", "error"}),
     )
-    if not (rule.error or rule.drop or rule.delay):
-        raise ProblemError("a fault needs a delay, an error or drop")
     dc.dispatcher.faults.rules.append(rule)
-    return web.json_response(_fault(rule), status=HTTPStatus.CREATED)
+    return web.json_response(describe_rule(rule), status=HTTPStatus.CREATED)
 
 
 @routes.get("/faults")
 async def show_faults(request: web.Request) -> web.Response:
-    return web.json_response({"faults": [_fault(rule) for rule in request.app[DC].dispatcher.faults.rules]})
+    return web.json_response({"faults": [describe_rule(rule) for rule in request.app[DC].dispatcher.faults.rules]})
 
 
 @routes.delete("/faults")
 async def clear_faults(request: web.Request) -> web.Response:
     request.app[DC].dispatcher.faults.rules.clear()
-    return web.Response(status=HTTPStatus.NO_CONTENT)
+    return _nothing()
 
 
 @routes.post("/drop")
 async def drop(request: web.Request) -> web.Response:
-    return web.json_response({"dropped": request.app[DC].drop_connections()})
+    body = await _read(request, DropBody)
+    return web.json_response({"dropped": request.app[DC].drop_connections(down=body.down)})
 
 
-def _fault(rule: Rule) -> dict[str, Any]:
-    return {
-        "method": rule.method,
-        "account": rule.account,
-        "channel": rule.channel,
-        "skip": rule.skip,
-        "count": rule.count,
-        "delay": rule.delay,
-        "error": {"code": rule.error[0], "message": rule.error[1]} if rule.error else None,
-        "drop": rule.drop,
-        "hits": rule.hits,
-    }
+@routes.post("/pushes")
+async def disturb(request: web.Request) -> web.Response:
+    body = await _read(request, PushesBody)
+    dc = request.app[DC]
+    try:
+        dc.hub.turbulence = Turbulence(
+            account=dc.world.account(body.account).id if body.account is not None else None,
+            channel=dc.world.channel(body.channel).id if body.channel is not None else None,
+            **body.model_dump(exclude={"account", "channel"}),
+        )
+    except ValueError as error:
+        raise ProblemError(str(error)) from error
+    return web.json_response(body.model_dump())
 
 
-def ledger(world: World, only: str | int | None = None) -> dict[str, Any]:
-    """What exists and what was deleted: the truth that a collector's rows are compared with. Raises WorldError."""
-    channels = [world.channel(only)] if only is not None else world.channels.values()
-    return {"channels": [_ledger(channel) for channel in channels]}
+@routes.post("/clock")
+async def set_clock(request: web.Request) -> web.Response:
+    body = await _read(request, ClockBody)
+    clock = request.app[DC].clock
+    clock.skew = body.skew
+    return web.json_response({"now": iso(clock.seconds()), "skew": clock.skew})
 
 
-def _ledger(channel: Channel) -> dict[str, Any]:
-    posts = [
-        {
-            "id": post.id,
-            "date": iso(post.date),
-            "text": post.text,
-            "edited": iso(post.edited) if post.edited else None,
-            "media": post.media or None,
-            "service": post.service or None,
-        }
-        for post in (channel.posts[post_id] for post_id in channel.ids)
-    ]
-    head = {"id": channel.id, "username": channel.username, "title": channel.title}
-    return {**head, "top": channel.top, "pts": channel.pts, "posts": posts, "deleted": sorted(channel.deleted)}
+@routes.get("/clock")
+async def show_clock(request: web.Request) -> web.Response:
+    clock = request.app[DC].clock
+    return web.json_response({"now": iso(clock.seconds()), "skew": clock.skew})
 
 
-def requests(dc: DataCentre) -> dict[str, Any]:
-    counts = dc.dispatcher.counts
-    by_account: dict[str, dict[str, int]] = {}
-    for (account, method), count in sorted(counts.by_account.items()):
-        by_account.setdefault(str(account), {})[method] = count
-    history: dict[str, dict[str, int]] = {}
-    for (channel, account), count in sorted(counts.history.items()):
-        history.setdefault(str(channel), {})[str(account)] = count
-    return {
-        "total": counts.by_account.total(),
-        "by_account": by_account,
-        "history": history,
-        "unknown": sorted(counts.unknown),
-    }
+@routes.delete("/salts")
+async def expire_salts(request: web.Request) -> web.Response:
+    request.app[DC].salts.epoch += 1
+    return _nothing()
 
 
-def describe(world: World) -> dict[str, Any]:
-    accounts = [
-        {
-            "id": account.id,
-            "username": account.username,
-            "first_name": account.first_name,
-            "last_name": account.last_name,
-            "phone": account.phone or None,
-            "bot": account.is_bot,
-            "token": account.token or None,
-        }
-        for account in world.accounts.values()
-    ]
-    channels = [
-        {
-            "id": channel.id,
-            "username": channel.username,
-            "title": channel.title,
-            "broadcast": channel.broadcast,
-            "generated": channel.generated,
-            "members": sorted(channel.members),
-            "top": channel.top,
-        }
-        for channel in world.channels.values()
-    ]
-    memberships = {str(account): [row.id for row in world.channels_of(account)] for account in world.accounts}
-    return {"accounts": accounts, "channels": channels, "memberships": memberships}
+@routes.delete("/references")
+async def expire_references(request: web.Request) -> web.Response:
+    request.app[DC].world.expire_references()
+    return _nothing()
 
 
-def iso(timestamp: int) -> str:
-    return datetime.fromtimestamp(timestamp, UTC).isoformat()
+@routes.get("/limits")
+async def show_limits(request: web.Request) -> web.Response:
+    return web.json_response(describe_limits(request.app[DC]))
+
+
+@routes.post("/limits")
+async def set_limits(request: web.Request) -> web.Response:
+    body = await _read(request, LimitsBody)
+    dispatcher = request.app[DC].dispatcher
+    try:
+        match body.enforce:
+            case "usual":
+                dispatcher.limits.enforce(USUAL)
+            case "none":
+                dispatcher.limits.enforce({})
+            case dict() as rules:
+                dispatcher.limits.enforce({name: [Limit(*row) for row in rows] for name, rows in rules.items()})
+    except ValueError as error:
+        raise ProblemError(str(error)) from error
+    if body.one_connection_per_key is not None:
+        dispatcher.one_connection_per_key = body.one_connection_per_key
+    return web.json_response(describe_limits(request.app[DC]))
+
+
+@routes.get("/switches")
+async def show_switches(request: web.Request) -> web.Response:
+    return web.json_response(asdict(request.app[DC].switches))
+
+
+@routes.post("/switches")
+async def set_switches(request: web.Request) -> web.Response:
+    body = await _read(request, SwitchesBody)
+    dc = request.app[DC]
+    try:
+        dc.switches = replace(dc.switches, **body.model_dump(exclude_none=True))
+    except ValueError as error:
+        raise ProblemError(str(error)) from error
+    return web.json_response(asdict(dc.switches))
 
 
 class Control:

@@ -4,33 +4,43 @@ import asyncio
 import ipaddress
 import logging
 import random
-import secrets
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Self
+from typing import Any, Self
 
 from telethon.crypto import AuthKey as ClientKey
 from telethon.sessions import StringSession
 
 from sandbox import methods
-from sandbox.codec import DC_ID
+from sandbox.changes import Altered, Change, Counted, Deleted, Edited, Founded, Grown, Moved, Posted, Secured, Sent
+from sandbox.channels import Channel, Event
+from sandbox.clock import Clock
 from sandbox.crypto import ServerKey
 from sandbox.dispatch import Dispatcher
-from sandbox.generate import Shape, build_world, draft_post, folder_digest
+from sandbox.generate import Shape, build_world, folder_digest
 from sandbox.hub import Hub
 from sandbox.keys import AuthKey, Json, Keyring
+from sandbox.logins import Logins
+from sandbox.posts import Entity, Post
 from sandbox.salts import Salts
 from sandbox.session import Connection
 from sandbox.state import State
+from sandbox.switches import Switches
 from sandbox.transport import TransportError, Wire, recognise
-from sandbox.world import Account, Change, Channel, Deleted, Edited, Entity, Post, Posted, Sent, World
+from sandbox.world import DC_ID, OTHER_DC_ID, STANDINGS, Account, World, WorldError
 
 logger = logging.getLogger(__name__)
 
 CODE_LIFETIME = 300.0
+GENERATION = 2
+"""Counted up when the same shape gives another world, so that an older state directory isn't read as one of it."""
+DC_IDS = (DC_ID, OTHER_DC_ID)
+MAX_CONNECTIONS = 5_000
+"""Beyond them new ones are refused: 1,000 accounts need 2,000 while each moves to a new connection."""
+FIRST_BYTES_WITHIN = 15.0
+"""Seconds a client has to show which transport it speaks."""
 
 
 class NotLoopbackError(ValueError):
@@ -48,40 +58,49 @@ def loopback(host: str) -> str:
 
 
 @dataclass(slots=True)
-class LoginCode:
-    code: str
-    hash: str
-    expires: float
+class Door:
+    """Where one data-centre id listens."""
+
+    dc_id: int
+    address: str = ""
+    port: int = 0
+    server: asyncio.Server | None = field(default=None, repr=False)
 
 
 class DataCentre:
-    """Owns everything that a client can reach. Use `open` and `close`."""
+    """Owns everything that a client can reach: one world behind two data-centre ids. Use `open` and `close`."""
 
     def __init__(
-        self, shape: Shape, state: State | None, *, rate: float = 0.0, code_lifetime: float = CODE_LIFETIME
+        self,
+        shape: Shape,
+        state: State | None,
+        *,
+        rate: float = 0.0,
+        code_lifetime: float = CODE_LIFETIME,
+        switches: Switches | None = None,
     ) -> None:
         self.shape = shape
+        self.clock = Clock()
         self.world: World = build_world(shape)
         self.keys = Keyring(state.save_key if state else lambda _: None)
-        self.salts = Salts()
+        self.salts = Salts(self.clock)
         self.hub = Hub(self.world)
-        self.dispatcher = Dispatcher(methods.ALL)
-        self.codes: dict[str, LoginCode] = {}
-        self.address, self.port = "", 0
+        self.dispatcher = Dispatcher(methods.ALL, self.clock)
+        self.logins = Logins(self.clock, code_lifetime)
+        self.switches = switches or Switches()
+        self.doors = tuple(Door(dc_id) for dc_id in DC_IDS)
         self._state = state
         self._rate = rate
-        self._code_lifetime = code_lifetime
         self._random = random.Random(f"{shape.seed}/live")
-        self._server: asyncio.Server | None = None
-        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._connections: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, Connection | None]] = {}
         self._publisher: asyncio.Task[None] | None = None
+        self._reopening: asyncio.TimerHandle | None = None
+        self._closed_until_reopened = False
 
     @classmethod
-    def build(
-        cls, shape: Shape, state: State | None = None, *, rate: float = 0.0, code_lifetime: float = CODE_LIFETIME
-    ) -> Self:
+    def build(cls, shape: Shape, state: State | None = None, **options: Any) -> Self:
         """The world as the seed made it, and as the state's journal changed it. Raises PostsFolderError, StateError."""
-        dc = cls(shape, state, rate=rate, code_lifetime=code_lifetime)
+        dc = cls(shape, state, **options)
         if state:
             for row in state.saved_keys():
                 dc.keys.load(row)
@@ -96,10 +115,23 @@ class DataCentre:
         """Made when first needed: ready sessions never ask for it, and making one takes a tenth of a second."""
         return self._state.server_key() if self._state else ServerKey.generate()
 
+    @property
+    def address(self) -> str:
+        return self.doors[0].address
+
+    @property
+    def port(self) -> int:
+        return self.doors[0].port
+
+    def door(self, dc_id: int) -> Door:
+        return next(door for door in self.doors if door.dc_id == dc_id)
+
     async def open(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Begin to listen. Raises NotLoopbackError, OSError."""
-        self._server = await asyncio.start_server(self._accept, loopback(host), port)
-        self.address, self.port = self._server.sockets[0].getsockname()[:2]
+        """Begin to listen; the second data centre takes any free port. Raises NotLoopbackError, OSError."""
+        for door in self.doors:
+            taken = port if door is self.doors[0] else 0
+            door.server = await asyncio.start_server(partial(self._accept, door.dc_id), loopback(host), taken)
+            door.address, door.port = door.server.sockets[0].getsockname()[:2]
         if self._rate > 0:
             self._publisher = asyncio.create_task(self._publish_steadily())
             self._publisher.add_done_callback(_report)
@@ -109,85 +141,204 @@ class DataCentre:
         if self._publisher:
             self._publisher.cancel()
             await asyncio.wait([self._publisher])
-        if self._server:
-            self._server.close()
-        clients = list(self._clients)
+        if self._reopening:
+            self._reopening.cancel()
+        for door in self.doors:
+            if door.server:
+                door.server.close()
+        clients = list(self._connections)
         self.drop_connections()
         if clients:
             await asyncio.wait(clients)
-        if self._server:
-            await self._server.wait_closed()
+        for door in self.doors:
+            if door.server:
+                await door.server.wait_closed()
+            door.server = None
         if self._state:
             self._state.close()
 
-    def drop_connections(self) -> int:
-        """Cut off every client, as a network failure would; how many there were."""
-        for writer in self._clients.values():
+    def drop_connections(self, *, down: float = 0.0) -> int:
+        """Cut off every client, as a network failure would, and refuse new ones for `down` seconds; how many."""
+        for writer, _ in self._connections.values():
             writer.transport.abort()
-        return len(self._clients)
+        if down > 0:
+            if self._reopening:
+                self._reopening.cancel()
+            self._closed_until_reopened = True
+            self._reopening = asyncio.get_running_loop().call_later(down, self._reopen)
+        return len(self._connections)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _reopen(self) -> None:
+        self._closed_until_reopened = False
+
+    async def _accept(self, dc_id: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._clients[task] = writer
+        if self._closed_until_reopened or len(self._connections) >= MAX_CONNECTIONS:
+            writer.transport.abort()
+            return
+        self._connections[task] = (writer, None)
         try:
-            await Connection(self, Wire(reader, writer, await recognise(reader))).run()
-        except (TransportError, asyncio.IncompleteReadError, ConnectionError) as error:
-            logger.info("a client was not understood: %s", error)
+            async with asyncio.timeout(FIRST_BYTES_WITHIN):
+                framing = await recognise(reader)
+            connection = Connection(self, Wire(reader, writer, framing), dc_id)
+            self._connections[task] = (writer, connection)
+            await connection.run()
+        except (TransportError, TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
+            logger.info("a client was not understood: %s", error or type(error).__name__)
         finally:
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()
-            del self._clients[task]
+            del self._connections[task]
 
-    # Sessions and codes
+    # Sessions
 
     def session(self, account: Account, name: str = "") -> tuple[AuthKey, str]:
         """A signed-in auth key and its Telethon session string: a new one, or the one of that name."""
-        key = self.keys.mint(account.id, name)
+        key = self.keys.mint(account.id, name, dc_id=account.dc_id, at=self.clock.seconds())
+        door = self.door(key.dc_id)
         session = StringSession()
-        session.set_dc(DC_ID, self.address, self.port)
+        session.set_dc(door.dc_id, door.address, door.port)
         session.auth_key = ClientKey(key.key)
         return key, str(session.save())
 
-    def send_code(self, phone: str) -> LoginCode:
-        for other in [number for number, sent in self.codes.items() if sent.expires <= time.time()]:
-            del self.codes[other]
-        code = f"{secrets.randbelow(90_000) + 10_000}"
-        sent = LoginCode(code, secrets.token_hex(9), time.time() + self._code_lifetime)
-        self.codes[phone] = sent
-        return sent
+    def revoke(self, key: AuthKey, error: str) -> None:
+        """Every call with the key is refused with `error` from now on, and nothing is pushed to it."""
+        self.keys.change(key, refusal=error)
+        self.hub.hush(key)
+
+    def tell(self, key: AuthKey, body: bytes) -> None:
+        """Push to the open sessions of one key, signed in or not."""
+        for _, connection in self._connections.values():
+            for session in connection.sessions(key) if connection else ():
+                session.push(body)
 
     # Changes. Each is written down before anybody is told.
 
-    def _carry_out(self, change: Change) -> None:
+    def _carry_out(self, change: Change) -> list[Event]:
         if self._state:
             self._state.save_change(change)
-        events = self.world.apply(change)
-        if isinstance(change, Posted | Edited | Deleted) and not (isinstance(change, Posted) and change.silent):
-            self.hub.channel_moved(self.world.channels[change.channel_id], events, change.at)
+        return self.world.apply(change)
+
+    def _move_channel(self, channel: Channel, change: Posted | Grown | Edited | Deleted, *, silent: bool) -> None:
+        events = self._carry_out(change)
+        if not silent:
+            self.hub.channel_moved(channel, events, change.at)
 
     def publish(
         self, channel: Channel, texts: Sequence[str] = (), *, count: int = 0, silent: bool = False
     ) -> list[int]:
-        """New posts with these texts, then `count` generated ones; their ids."""
-        at = int(time.time())
-        drafts: list[Callable[[int], Post]] = [partial(_plain_post, at, text) for text in texts]
-        drafts += [partial(draft_post, self._random, channel, at)] * count
-        change = self.world.plan_posts(channel, drafts, at, silent=silent)
-        self._carry_out(change)
-        return [post.id for post in change.posts]
+        """New posts with these texts, then `count` generated ones; their ids. Raises WorldError."""
+        at = self.clock.seconds()
+        drafts = [partial(_plain_post, at, text) for text in texts]
+        ids = self.publish_drafts(channel, drafts, silent=silent) if drafts else []
+        if count:
+            grown = self.world.plan_growth(channel, count, at, silent=silent)
+            self._move_channel(channel, grown, silent=silent)
+            ids += range(grown.first, grown.first + count)
+            self._forward_to_group(channel, ids[-count:], silent=silent)
+        return ids
 
-    def edit(self, channel: Channel, post_id: int, text: str) -> None:
+    def publish_drafts(
+        self, channel: Channel, drafts: Sequence[Callable[[int], Post]], *, silent: bool = False
+    ) -> list[int]:
+        """New posts, each made from the id it gets; in a channel with a discussion group their twins follow there."""
+        change = self.world.plan_posts(channel, drafts, self.clock.seconds(), silent=silent)
+        self._move_channel(channel, change, silent=silent)
+        ids = [post.id for post in change.posts]
+        self._forward_to_group(channel, ids, silent=silent)
+        return ids
+
+    def _forward_to_group(self, channel: Channel, ids: Sequence[int], *, silent: bool) -> None:
+        if channel.linked_id and channel.broadcast:
+            twins = [partial(_twin, channel.id, channel.posts[post_id]) for post_id in ids]
+            self.publish_drafts(self.world.channels[channel.linked_id], twins, silent=silent)
+
+    def edit(
+        self,
+        channel: Channel,
+        post_id: int,
+        text: str,
+        *,
+        entities: tuple[Entity, ...] = (),
+        hidden: bool = False,
+        silent: bool = False,
+    ) -> None:
         """Raises WorldError when there is no such post."""
-        self._carry_out(self.world.plan_edit(channel, post_id, text, int(time.time())))
+        at = self.clock.seconds()
+        change = self.world.plan_edit(channel, post_id, text, at, entities=entities, hidden=hidden)
+        self._move_channel(channel, change, silent=silent)
 
-    def delete(self, channel: Channel, ids: Sequence[int]) -> list[int]:
+    def delete(self, channel: Channel, ids: Sequence[int], *, silent: bool = False) -> list[int]:
         """The ids that were there and are gone now."""
-        change = self.world.plan_delete(channel, ids, int(time.time()))
+        change = self.world.plan_delete(channel, ids, self.clock.seconds())
         if change.ids:
-            self._carry_out(change)
+            self._move_channel(channel, change, silent=silent)
         return list(change.ids)
+
+    def count(self, channel: Channel, post_id: int, **figures: Any) -> None:
+        """New `views`, `forwards` or `reactions` under a post. Raises WorldError when there is no such post."""
+        post = channel.posts.get(post_id)
+        if post is None or post.service:
+            raise WorldError(f"channel {channel.id} has no post {post_id} that has figures")
+        change = Counted(channel_id=channel.id, at=self.clock.seconds(), id=post_id, **figures)
+        self._carry_out(change)
+        self.hub.figures_changed(channel, change)
+
+    def found(self, title: str, username: str | None, *, group_of: Channel | None = None, first_id: int = 1) -> Channel:
+        """A new channel, or the discussion group of one. Raises WorldError."""
+        change: Founded = self.world.plan_channel(
+            title,
+            username,
+            self.clock.seconds(),
+            broadcast=group_of is None,
+            linked_id=group_of.id if group_of else 0,
+            first_id=first_id,
+        )
+        self._carry_out(change)
+        return self.world.channels[change.channel_id]
+
+    def alter(self, channel: Channel, *, quiet: bool = False, **features: Any) -> None:
+        """Change a channel's own features, as `Altered` names them, and tell its members unless `quiet`.
+
+        Raises WorldError.
+        """
+        if features.get("username"):
+            self.world.check_username(features["username"], of=channel.id)
+        change = Altered(channel_id=channel.id, at=self.clock.seconds(), **features)
+        self._carry_out(change)
+        if not quiet:
+            self.hub.channel_altered(channel, change.at)
+
+    def renew_invite(self, channel: Channel) -> str:
+        """A new invite link; the one before is void."""
+        self._carry_out(self.world.plan_invite(channel, self.clock.seconds()))
+        return channel.invite
+
+    def move(self, channel: Channel, account: Account, standing: str, *, silent: bool = False) -> None:
+        """Make an account a `member`, `left`, `banned` or `waiting`, and tell it. Raises WorldError."""
+        if standing not in STANDINGS:
+            raise WorldError(f"{standing!r} is no standing: {', '.join(STANDINGS)}")
+        change = Moved(channel_id=channel.id, at=self.clock.seconds(), account_id=account.id, standing=standing)
+        self._carry_out(change)
+        if standing != "waiting" and not silent:
+            self.hub.channel_altered(channel, change.at, only=account.id)
+
+    def secure(self, account: Account, *, password: str | None = None, dc_id: int | None = None) -> None:
+        """Give an account a password ('' takes it away) or another home. Raises WorldError."""
+        if dc_id is not None and dc_id not in DC_IDS:
+            raise WorldError(f"there is no data centre {dc_id}, only {DC_IDS}")
+        self._carry_out(Secured(account_id=account.id, at=self.clock.seconds(), password=password, dc_id=dc_id))
+
+    def write(self, sender: Account, receiver: Account, text: str) -> Sent:
+        """A private message, as if another client of the sender had sent it."""
+        change = self.world.plan_letter(
+            sender.id, receiver.id, text, self.clock.seconds(), entities=(), reply_to=0, random_id=0
+        )
+        self._carry_out(change)
+        self.hub.letter_sent(change, None)
+        return change
 
     def send_letter(
         self, key: AuthKey, receiver: int, text: str, *, entities: tuple[Entity, ...], reply_to: int, random_id: int
@@ -197,7 +348,7 @@ class DataCentre:
             key.account_id,
             receiver,
             text,
-            int(time.time()),
+            self.clock.seconds(),
             entities=entities,
             reply_to=reply_to,
             random_id=random_id,
@@ -214,7 +365,16 @@ class DataCentre:
         while channels:
             due += 1 / self._rate
             await asyncio.sleep(max(0.0, due - loop.time()))
-            self.publish(self._random.choice(channels), count=1)
+            channel = self._random.choice(channels)
+            self.publish(channel, count=1)
+            self._grow_views(channel)
+
+    def _grow_views(self, channel: Channel) -> None:
+        """One of a channel's last posts is read a little more, with every new post."""
+        post_id = self._random.choice(channel.ids[-10:])
+        post = channel.posts[post_id]
+        if not post.service:
+            self.count(channel, post_id, views=post.views + self._random.randrange(1, 50))
 
 
 def _report(task: asyncio.Task[None]) -> None:
@@ -227,6 +387,12 @@ def _plain_post(at: int, text: str, post_id: int) -> Post:
     return Post(id=post_id, date=at, text=text, views=1)
 
 
+def _twin(channel_id: int, post: Post, post_id: int) -> Post:
+    """A channel's post as it is forwarded into the discussion group, where its comments go."""
+    origin = (channel_id, post.id)
+    return replace(post, id=post_id, forwarded_post=origin, reply_to=0, reactions=(), views=0, forwards=0)
+
+
 def shape_row(shape: Shape) -> Json:
     """What a state directory remembers of a shape, to refuse another one. Raises PostsFolderError."""
     return {
@@ -234,5 +400,6 @@ def shape_row(shape: Shape) -> Json:
         "channels": shape.channels,
         "posts": shape.total_posts,
         "seed": shape.seed,
+        "generation": GENERATION,
         "posts_dir": folder_digest(shape.posts_dir) if shape.posts_dir else None,
     }

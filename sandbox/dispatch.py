@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from telethon.tl import types
 
+from sandbox.clock import Clock
 from sandbox.codec import Raw
+from sandbox.faults import Faults, Rule
 from sandbox.keys import AuthKey
+from sandbox.limits import Limits
 from sandbox.world import Account
 
 if TYPE_CHECKING:
     from sandbox.datacentre import DataCentre
+    from sandbox.session import Connection
 
 logger = logging.getLogger(__name__)
+
+_REVOKED = {"AUTH_KEY_DUPLICATED": 406}
+"""Codes of the errors that answer a revoked key, where they aren't 401."""
 
 BOOL_TRUE = Raw(b"\xb5\x75\x72\x99")
 BOOL_FALSE = Raw(b"\x37\x97\x79\xbc")
@@ -36,13 +43,17 @@ class Call:
 
     dc: "DataCentre"
     key: AuthKey
+    connection: "Connection"
     maybe_account: Account | None
+    takeout: bool = False
+    """Wrapped in invokeWithTakeout."""
 
     @property
     def account(self) -> Account:
         """Raises RefusedError when nobody signed in with this key."""
         if self.maybe_account is None:
-            raise RefusedError(401, "AUTH_KEY_UNREGISTERED")
+            waits = self.key.awaits_password
+            raise RefusedError(401, "SESSION_PASSWORD_NEEDED" if waits else "AUTH_KEY_UNREGISTERED")
         return self.maybe_account
 
     @property
@@ -57,51 +68,16 @@ Method = Callable[[Call, Any], Any]
 Methods = Mapping[Any, Method]
 
 
-@dataclass(slots=True, kw_only=True)
-class Rule:
-    """One fault: the first `skip` matching calls pass, the next `count` suffer, then the rule is spent."""
-
-    method: str
-    account: int | None = None
-    channel: int | None = None
-    skip: int = 0
-    count: int = 1
-    delay: float = 0.0
-    error: tuple[int, str] | None = None
-    drop: bool = False
-    hits: int = 0
-
-    def matches(self, method: str, account: int, channel: int) -> bool:
-        return (
-            self.method in (method, "*")
-            and self.account in (None, account)
-            and self.channel in (None, channel)
-            and (self.skip > 0 or self.hits < self.count)
-        )
-
-
-@dataclass(slots=True)
-class Faults:
-    rules: list[Rule] = field(default_factory=list)
-
-    def strike(self, method: str, account: int, channel: int) -> Rule | None:
-        """The rule that this call suffers from, if any; every matching rule that skips counts it."""
-        for rule in self.rules:
-            if rule.matches(method, account, channel):
-                if rule.skip:
-                    rule.skip -= 1
-                    continue
-                rule.hits += 1
-                return rule
-        return None
-
-
 @dataclass(slots=True)
 class Counts:
     """Every request, per account and method; history also per channel. Account 0: nobody had signed in."""
 
     by_account: Counter[tuple[int, str]] = field(default_factory=Counter)
     history: Counter[tuple[int, int]] = field(default_factory=Counter)
+    floods: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """Requests that a limit refused."""
+    parallel: Counter[int] = field(default_factory=Counter)
+    """Per account: requests with a key that another open connection was calling with too."""
     unknown: Counter[str] = field(default_factory=Counter)
 
     def note(self, account: int, method: str, channel: int) -> None:
@@ -110,9 +86,8 @@ class Counts:
             self.history[channel, account] += 1
 
     def reset(self) -> None:
-        self.by_account.clear()
-        self.history.clear()
-        self.unknown.clear()
+        for counter in (self.by_account, self.history, self.floods, self.parallel, self.unknown):
+            counter.clear()
 
 
 def method_name(request: Any) -> str:
@@ -132,19 +107,35 @@ def channel_of(request: Any) -> int:
 class Dispatcher:
     """Runs methods. One per data centre."""
 
-    def __init__(self, methods: Methods) -> None:
+    def __init__(self, methods: Methods, clock: Clock) -> None:
         self._methods = methods
+        self._clock = clock
         self._names: dict[type[Any], str] = {}
         self.faults = Faults()
+        self.limits = Limits()
         self.counts = Counts()
+        self.one_connection_per_key = False
+        """A key that calls over two open connections at once is killed: AUTH_KEY_DUPLICATED for both, for good."""
 
-    def admit(self, call: Call, request: Any) -> Rule | None:
-        """Count a request; the fault it must suffer, if any."""
+    def admit(self, call: Call, request: Any) -> Rule | bytes | None:
+        """Count a request. The fault it must suffer, or the refusal it gets for whom it comes from, if any."""
         name = self._names.get(type(request)) or self._names.setdefault(type(request), method_name(request))
         account = call.maybe_account.id if call.maybe_account else 0
         channel = channel_of(request)
         self.counts.note(account, name, channel)
-        return self.faults.strike(name, account, channel) if self.faults.rules else None
+        if call.key.use.begin(call.connection):
+            self.counts.parallel[account] += 1
+        if self.one_connection_per_key and not call.key.refusal and call.key.use.others(call.connection):
+            logger.warning("account %d: its key is used over two connections, and dies", account)
+            call.dc.revoke(call.key, "AUTH_KEY_DUPLICATED")
+        if call.key.refusal:
+            return refusal(_REVOKED.get(call.key.refusal, 401), call.key.refusal)
+        now = self._clock.now()
+        rule = self.faults.strike(name, account, channel, now) if self.faults.rules else None
+        if rule is None and self.limits.rules and (wait := self.limits.ask(account, name, now)):
+            self.counts.floods[account, name] += 1
+            return refusal(420, f"FLOOD_WAIT_{wait}")
+        return rule
 
     def answer(self, call: Call, request: Any) -> bytes:
         """The finished answer, refusals included."""

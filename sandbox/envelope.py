@@ -4,7 +4,7 @@ import gzip
 import struct
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,10 @@ GZIP = b"\xa1\xcf\x72\x30"
 RPC_RESULT = b"\x01\x6d\x5c\xf3"
 
 MAX_MESSAGES = 1020
-MAX_UNPACKED = 8 * 1024 * 1024
+MAX_UNPACKED = 2 * 1024 * 1024
+"""What all gzip of one packet may hold together: as much as a packet that isn't packed."""
+MAX_OBJECTS = 5000
+"""TL objects in one request. Each may take 4 bytes of it and a kilobyte here; no method needs more than hundreds."""
 PACKED_SIZES = range(512, 16 * 1024)
 """Answers of these sizes are gzipped. A page of history is longer and goes as it is: packing it would cost too much."""
 
@@ -49,6 +52,8 @@ class Opened:
 
 def open_packet(plain: bytes) -> Opened:
     """Raises EnvelopeError when the message's length isn't within the packet."""
+    if len(plain) < 32:
+        raise EnvelopeError(64, "the packet is shorter than its head")
     salt, session_id, message_id, seq, length = struct.unpack_from("<qqqii", plain)
     padding = len(plain) - 32 - length
     if length < 4 or length % 4 or not 12 <= padding <= 1024:
@@ -68,7 +73,10 @@ def check_id(message_id: int, now: float) -> None:
 
 def unfold(message: Message) -> Iterator[Message]:
     """The messages inside: of a container, of gzip, or just this one. Raises EnvelopeError."""
-    message = unzip(message)
+    room = MAX_UNPACKED
+    if message.body[:4] == GZIP:
+        message = unzip(message, room)
+        room -= len(message.body)
     if message.body[:4] != CONTAINER:
         yield message
         return
@@ -81,32 +89,50 @@ def unfold(message: Message) -> Iterator[Message]:
             raise EnvelopeError(64, "a container ends too early")
         message_id, seq, length = struct.unpack_from("<qii", message.body, place)
         body = message.body[place + 16 : place + 16 + length]
-        if length < 4 or len(body) != length or body[:4] == CONTAINER:
+        if length < 4 or len(body) != length:
             raise EnvelopeError(64, "a container's message doesn't fit")
-        yield unzip(Message(message_id, seq, body))
+        inner = Message(message_id, seq, body)
+        if body[:4] == GZIP:
+            inner = unzip(inner, room)
+            room -= len(inner.body)
+        if inner.body[:4] == CONTAINER:
+            raise EnvelopeError(64, "a container in a container")
+        yield inner
         place += 16 + length
 
 
-def unzip(message: Message) -> Message:
+def unzip(message: Message, room: int = MAX_UNPACKED) -> Message:
+    """The message that gzip holds, of at most `room` bytes; one that isn't packed as it is. Raises EnvelopeError."""
     if message.body[:4] != GZIP:
         return message
     try:
         packed = BinaryReader(message.body[4:]).tgread_bytes()
         unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by the header
-        body = unpacker.decompress(packed, MAX_UNPACKED)
+        # One byte more than there is room for: 0 would mean "no limit" to zlib.
+        body = unpacker.decompress(packed, room + 1)
     except (zlib.error, BufferError, struct.error) as error:
-        raise EnvelopeError(64, f"broken gzip: {error}") from error
-    if unpacker.unconsumed_tail or len(body) < 4 or body[:4] == GZIP:
+        raise EnvelopeError(64, f"broken gzip: {_reason(error)}") from error
+    # A packed message that was cut short, or whose last bytes zlib still holds back, hasn't reached its end.
+    if not unpacker.eof or len(body) > room or len(body) < 4 or body[:4] == GZIP:
         raise EnvelopeError(64, "gzip holds too much, too little, or gzip again")
     return Message(message.id, message.seq, body)
 
 
 class _Reader(BinaryReader):  # type: ignore[misc]  # telethon has no types
-    """Refuses gzip inside a request: Telethon's own reading would unpack it without a bound."""
+    """Reads one request, within bounds that Telethon's own reading doesn't have."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._objects = 0
 
     def tgread_object(self) -> Any:
-        if self.stream[self.position : self.position + 4] == GZIP:
-            raise ValueError("gzip inside a request")
+        # What only packets and servers may hold. Telethon would unpack gzip without a bound, an rpc_result's too,
+        # and read one message of a container for ever when its length is negative.
+        if self.stream[self.position : self.position + 4] in (GZIP, CONTAINER, RPC_RESULT):
+            raise ValueError("a container, a result or gzip inside a request")
+        self._objects += 1
+        if self._objects > MAX_OBJECTS:
+            raise ValueError(f"a request of more than {MAX_OBJECTS} objects")
         return super().tgread_object()
 
 
@@ -129,7 +155,12 @@ def read_object(body: bytes) -> tuple[Any, int]:
     except TypeNotFoundError as error:
         raise UnknownConstructorError(error.invalid_constructor_id) from error
     except (struct.error, BufferError, IndexError, TypeError, AttributeError, RuntimeError) as error:
-        raise ValueError(f"no whole object: {error}") from error
+        raise ValueError(f"no whole object: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    # Telethon's BufferError quotes all the bytes it had: megabytes for the log, and somebody's message.
+    return "it ends too early" if isinstance(error, BufferError) else str(error)[:100]
 
 
 def rpc_result(request_id: int, answer: bytes) -> bytes:
@@ -144,11 +175,12 @@ def rpc_result(request_id: int, answer: bytes) -> bytes:
 class MessageIds:
     """A server's message ids: they follow the clock, rise always, and say by their last bits what they are."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
         self._last = 0
 
     def next(self, *, answer: bool) -> int:
         """1 mod 4 for what a request caused, 3 mod 4 for what the server says by itself."""
-        base = max(int(time.time() * 2**32) & ~3, (self._last & ~3) + 4)
+        base = max(int(self._now() * 2**32) & ~3, (self._last & ~3) + 4)
         self._last = base | (1 if answer else 3)
         return self._last

@@ -4,14 +4,17 @@ import json
 import random
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from sandbox.channels import Channel
 from sandbox.phrases import CHANNELS, NAMES, write_text
-from sandbox.world import Account, Channel, Post, World
+from sandbox.posts import Post, Posts
+from sandbox.world import DC_ID, Account, World
 
 FIRST_ACCOUNT = 7_100_000_001
 BOT_ID = 6_800_000_001
@@ -19,6 +22,8 @@ FIRST_CHANNEL = 1_500_000_000
 FIRST_LOADED_CHANNEL = 2_000_000_000
 NEWEST = int(datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp())
 """Generated posts end here, not at today: the same seed must give the same world tomorrow."""
+_PAUSES = range(60, 7_200)
+"""Seconds between two posts."""
 
 
 class PostsFolderError(Exception):
@@ -62,7 +67,8 @@ def build_world(shape: Shape) -> World:
     for n, channel in enumerate(generated):
         followers = 1 + (n % 2 == 0) + (n % 3 == 0)
         channel.members = {users[(n + k) % len(users)] for k in range(followers)}
-    return World(shape.seed, accounts, loaded + generated)
+    founded = partial(Recipe, shape.seed)
+    return World(shape.seed, accounts, loaded + generated, founded)
 
 
 def _account(n: int, seed: int) -> Account:
@@ -74,6 +80,7 @@ def _account(n: int, seed: int) -> Account:
         last_name=last,
         username=username + suffix,
         phone=f"99966{20000 + n:05d}",
+        dc_id=DC_ID,
     )
 
 
@@ -81,80 +88,117 @@ def _bot(seed: int) -> Account:
     secret = blake2b(f"{seed}".encode(), digest_size=18, key=b"bot token").hexdigest()[:35]
     bot_id = BOT_ID + seed % 997
     return Account(
-        id=bot_id, first_name="Warden", last_name="", username="sandbox_bot", phone="", token=f"{bot_id}:{secret}"
+        id=bot_id,
+        first_name="Warden",
+        last_name="",
+        username="sandbox_bot",
+        phone="",
+        dc_id=DC_ID,
+        token=f"{bot_id}:{secret}",
     )
 
 
 def _channel(n: int, shape: Shape) -> Channel:
-    rng = random.Random(f"{shape.seed}/channel/{n}")
     title, username = CHANNELS[n % len(CHANNELS)]
     round_ = n // len(CHANNELS)
     share = shape.total_posts // shape.channels + (n < shape.total_posts % shape.channels)
     private = n % 6 == 5
+    channel_id = FIRST_CHANNEL + n * 7919 + shape.seed % 7919
+    recipe = Recipe(shape.seed, channel_id, title)
     channel = Channel(
-        id=FIRST_CHANNEL + n * 7919 + shape.seed % 7919,
+        id=channel_id,
         username=None if private else username + (str(round_ + 1) if round_ else ""),
         title=title + (f" {round_ + 1}" if round_ else ""),
         about=f"Sandbox channel {n}, made from seed {shape.seed}.",
+        posts=Posts(recipe),
     )
+    rng = random.Random(f"{shape.seed}/channel/{n}")
     start = 1 if n % 3 != 2 else rng.randrange(1_000, 400_000)
-    channel.fill(_posts(rng, channel, start, share))
-    channel.date = channel.posts[channel.ids[0]].date if channel.ids else NEWEST
+    channel.posts.extend_made(*_places(rng, recipe, start, share))
+    channel.settle()
+    channel.date = channel.date or NEWEST
     return channel
 
 
-def _posts(rng: random.Random, channel: Channel, start: int, count: int) -> Iterator[Post]:
-    """`count` posts whose ids rise with holes, ending shortly before NEWEST."""
-    steps = [rng.randrange(60, 7_200) for _ in range(count)]
-    date = NEWEST - sum(steps) - rng.randrange(60, 3_600)
-    post_id, album, left_in_album = start - 1, 0, 0
+def _places(rng: random.Random, recipe: "Recipe", start: int, count: int) -> tuple[list[int], list[int]]:
+    """Ids that rise with holes, and the dates at which they were posted, ending shortly before NEWEST.
+
+    A million of them are made before the sandbox is ready, so nothing more than this is decided here.
+    """
+    ids: list[int] = []
+    dates: list[int] = []
+    date, post_id = 0, start - 1
+    holes = rng.choices((1, 2, 3, 5, 8), (92, 3, 2, 2, 1), k=count)
+    pauses = rng.choices(_PAUSES, k=count)
     for n in range(count):
-        post_id += 1 if n == 0 or left_in_album or rng.random() > 0.08 else rng.randrange(2, 9)
-        date += 0 if left_in_album else steps[n]
-        if left_in_album:
-            left_in_album -= 1
-            yield Post(id=post_id, date=date, media="photo", grouped_id=album, views=rng.randrange(50, 9_000))
-            continue
-        post = _post(rng, post_id, date, channel, first=n == 0)
-        if post.media == "photo" and rng.random() < 0.2 and count - n > 4:
-            album, left_in_album = rng.getrandbits(62), rng.randrange(1, 4)
-            post = replace(post, grouped_id=album, reply_to=0)
-        yield post
+        post_id += holes[n] if n else 1
+        if not recipe.continues_album(post_id):
+            date += pauses[n]
+        ids.append(post_id)
+        dates.append(date)
+    shift = NEWEST - rng.randrange(60, 3_600) - date
+    return ids, [each + shift for each in dates]
 
 
-def _post(rng: random.Random, post_id: int, date: int, channel: Channel, *, first: bool) -> Post:
-    if first and post_id == 1:
-        return Post(id=post_id, date=date, service="create")
-    roll = rng.random()
-    if roll < 0.02:
-        return Post(id=post_id, date=date, service=rng.choice(("pin", "title")))
-    if roll < 0.08:
-        return Post(id=post_id, date=date, media="photo", views=rng.randrange(50, 9_000))
-    text, entities = write_text(rng, channel.title, post_id)
-    views = rng.randrange(50, 9_000)
-    return Post(
-        id=post_id,
-        date=date,
-        text=text,
-        entities=entities if rng.random() < 0.6 else (),
-        media=rng.choices(("", "photo", "document"), (6, 3, 1))[0],
-        reply_to=max(1, post_id - rng.randrange(1, 20)) if post_id > 1 and rng.random() < 0.07 else 0,
-        views=views,
-        forwards=rng.randrange(views // 20 + 1),
-        forwarded_from="Sandbox Newsroom" if rng.random() < 0.05 else "",
-    )
+class Recipe:
+    """Makes the posts of one channel from its seed, each by itself and the same one each time."""
+
+    __slots__ = ("_salt", "_seed", "_title")
+
+    def __init__(self, seed: int, channel_id: int, title: str = "Sandbox") -> None:
+        self._seed = f"{seed}/{channel_id}/"
+        self._salt = random.Random(self._seed).getrandbits(64) | 1
+        self._title = title
+
+    def album(self, post_id: int) -> int:
+        """The album (`grouped_id`) a post belongs to; 0 for none. One block of 8 ids in 12 holds one, of 2 to 4."""
+        place = post_id & 7
+        if not 1 <= place <= 4:
+            return 0
+        mixed = ((post_id >> 3) + 1) * self._salt * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+        if (mixed >> 40) % 12 or place > 2 + (mixed >> 20) % 3:
+            return 0
+        return mixed >> 2 | 1
+
+    def continues_album(self, post_id: int) -> bool:
+        return post_id & 7 > 1 and self.album(post_id) != 0
+
+    def __call__(self, post_id: int, date: int) -> Post:
+        rng = random.Random(f"{self._seed}{post_id}")
+        # What is published while the sandbox runs has just begun to be read.
+        views = rng.randrange(50, 9_000) if date <= NEWEST else 1
+        if post_id == 1:
+            return Post(id=post_id, date=date, service="create")
+        if album := self.album(post_id):
+            first = not self.continues_album(post_id)
+            text, entities = write_text(rng, self._title, post_id) if first else ("", ())
+            return Post(
+                id=post_id, date=date, text=text, entities=entities, media="photo", grouped_id=album, views=views
+            )
+        roll = rng.random()
+        if roll < 0.02:
+            return Post(id=post_id, date=date, service=rng.choice(("pin", "title")))
+        if roll < 0.08:
+            return Post(id=post_id, date=date, media="photo", views=views)
+        text, entities = write_text(rng, self._title, post_id)
+        return Post(
+            id=post_id,
+            date=date,
+            text=text,
+            entities=entities if rng.random() < 0.6 else (),
+            media=rng.choices(("", "photo", "document"), (6, 3, 1))[0],
+            reply_to=max(1, post_id - rng.randrange(1, 20)) if rng.random() < 0.07 else 0,
+            views=views,
+            forwards=rng.randrange(views // 20 + 1),
+            forwarded_from="Sandbox Newsroom" if rng.random() < 0.05 else "",
+            reactions=_reactions(rng, views) if rng.random() < 0.3 else (),
+        )
 
 
-def draft_post(rng: random.Random, channel: Channel, at: int, post_id: int) -> Post:
-    """A new generated post, as the steady rate and the control interface publish them."""
-    text, entities = write_text(rng, channel.title, post_id)
-    return Post(
-        id=post_id,
-        date=at,
-        text=text,
-        entities=entities,
-        media=rng.choices(("", "photo"), (3, 1))[0],
-        views=1,
+def _reactions(rng: random.Random, views: int) -> tuple[tuple[str, int], ...]:
+    most = max(1, views // 50)
+    return tuple(
+        (emoji, rng.randrange(1, most + 1)) for emoji in rng.sample(("👍", "❤", "🔥", "😢"), k=rng.randint(1, 3))
     )
 
 
@@ -219,7 +263,7 @@ def _loaded(content: dict[str, Any]) -> Channel:
         )
         previous = post_id
     channel.fill(posts)
-    channel.date = posts[0].date if posts else NEWEST
+    channel.date = channel.date or NEWEST
     return channel
 
 

@@ -5,6 +5,7 @@ https://core.telegram.org/mtproto/auth_key
 
 import secrets
 import time
+from collections.abc import Callable
 from hashlib import sha1
 from typing import Any
 
@@ -35,8 +36,9 @@ class HandshakeError(Exception):
 class Handshake:
     """One connection's key exchange; it may be repeated on the same connection."""
 
-    def __init__(self, server_key: ServerKey) -> None:
+    def __init__(self, server_key: ServerKey, now: Callable[[], float] = time.time) -> None:
         self._server_key = server_key
+        self._now = now
         self._nonce = 0
         self._server_nonce = 0
         self._pq = b""
@@ -102,7 +104,7 @@ class Handshake:
                 g=DH_GENERATOR,
                 dh_prime=DH_PRIME.to_bytes(KEY_BYTES, "big"),
                 g_a=g_a.to_bytes(KEY_BYTES, "big"),
-                server_time=int(time.time()),
+                server_time=int(self._now()),
             )
         )
         hashed = sha1(answer, usedforsecurity=False).digest() + answer

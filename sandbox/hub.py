@@ -1,11 +1,16 @@
 """Who listens, and what they are told when the world changes."""
 
+import asyncio
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from sandbox import codec
+from sandbox.changes import Counted, Sent
+from sandbox.channels import Channel, Event
+from sandbox.faults import HELD, Turbulence
 from sandbox.keys import AuthKey
-from sandbox.world import Channel, Event, Sent, World
+from sandbox.world import World
 
 if TYPE_CHECKING:
     from sandbox.session import Session
@@ -21,11 +26,16 @@ class Hub:
     def __init__(self, world: World) -> None:
         self._world = world
         self._listening: defaultdict[int, set[Session]] = defaultdict(set)
+        self._held: dict[Session, tuple[bytes, asyncio.TimerHandle]] = {}
+        self.turbulence = Turbulence()
+        self.pushed = 0
+        """Pushes so far, those that were lost included."""
 
     def listen(self, session: "Session") -> None:
         """Note whose updates a session wants now; call after anything that may have changed it."""
-        wants = session.key.wants_updates and not session.quiet
-        account = session.key.account_id if wants else 0
+        key = session.key
+        wants = key.wants_updates and not session.quiet and not key.refusal
+        account = key.account_id if wants else 0
         if account != session.listening_as:
             self.leave(session)
             if account:
@@ -33,26 +43,89 @@ class Hub:
             session.listening_as = account
 
     def leave(self, session: "Session") -> None:
-        self._listening[session.listening_as].discard(session)
+        sessions = self._listening.get(session.listening_as)
+        if sessions is not None:
+            sessions.discard(session)
+            if not sessions:
+                del self._listening[session.listening_as]
         session.listening_as = 0
+        if session in self._held:
+            self._held.pop(session)[1].cancel()
+
+    def hush(self, key: AuthKey) -> None:
+        """A key was revoked: its sessions hear nothing more."""
+        for session in [each for sessions in self._listening.values() for each in sessions if each.key is key]:
+            self.leave(session)
 
     def channel_moved(self, channel: Channel, events: list[Event], at: int) -> None:
         """Push a channel's events to every member that listens, each with the member's own access hash."""
-        updates = [update for event in events if (update := codec.channel_update(channel, event))]
+        if channel.silent or not any(member in self._listening for member in channel.members):
+            return
+        updates = [update for event in events if (update := codec.channel_update(self._world, channel, event))]
+        writers = set() if channel.broadcast else self._writers(channel, events)
         for start in range(0, len(updates), MAX_PUSHED):
-            for member in channel.members:
-                sessions = self._listening.get(member)
-                if sessions:
-                    chats = [codec.chat(self._world, member, channel)]
-                    body = codec.pushed(updates[start : start + MAX_PUSHED], chats=chats, date=at)
-                    for session in sessions:
-                        session.push(body)
+            self._tell_members(channel, updates[start : start + MAX_PUSHED], at, writers)
 
-    def letter_sent(self, change: Sent, by: AuthKey) -> None:
+    def _writers(self, channel: Channel, events: list[Event]) -> set[int]:
+        posts = [channel.posts.get(post_id) for event in events if event.kind != "delete" for post_id in event.ids]
+        return {post.sender for post in posts if post and post.sender}
+
+    def figures_changed(self, channel: Channel, change: Counted) -> None:
+        if not channel.silent:
+            self._tell_members(channel, codec.counted_updates(channel, change), change.at)
+
+    def channel_altered(self, channel: Channel, at: int, *, only: int | None = None) -> None:
+        """Tell every member, or one account whose standing changed, to look at a channel again."""
+        if only is None:
+            self._tell_members(channel, [codec.channel_changed(channel)], at)
+        else:
+            self._tell(only, channel, [codec.channel_changed(channel)], at)
+
+    def _tell_members(self, channel: Channel, updates: list[Any], at: int, writers: Collection[int] = ()) -> None:
+        for member in channel.members:
+            if member in self._listening:
+                self._tell(member, channel, updates, at, writers)
+
+    def _tell(self, account: int, channel: Channel, updates: list[Any], at: int, writers: Collection[int] = ()) -> None:
+        sessions = self._listening.get(account)
+        if not sessions:
+            return
+        chats = [codec.chat(self._world, account, channel)]
+        users = [codec.user(self._world, account, self._world.accounts[writer]) for writer in writers]
+        body = codec.pushed(updates, users=users, chats=chats, date=at)
+        for session in tuple(sessions):
+            fate = self.turbulence.fate(account, channel.id)
+            if fate == "too_long":
+                hint = codec.pushed([codec.channel_too_long(channel)], chats=chats, date=at)
+                self._push(session, hint, "")
+            else:
+                self._push(session, body, fate)
+
+    def letter_sent(self, change: Sent, by: AuthKey | None) -> None:
         """Push a private message to both sides, but not to the key that sent it: that learns it from its answer."""
         for owner in {change.sender, change.receiver}:
             sessions = [s for s in self._listening.get(owner, ()) if owner != change.sender or s.key is not by]
             if sessions:
                 body = codec.letter_pushed(self._world, owner, change)
                 for session in sessions:
-                    session.push(body)
+                    self._push(session, body, self.turbulence.fate(owner, 0))
+
+    def _push(self, session: "Session", body: bytes, fate: str) -> None:
+        self.pushed += 1
+        held = self._held.pop(session, None)
+        if fate == "reorder" and held is None:
+            timer = asyncio.get_running_loop().call_later(HELD, self._release, session)
+            self._held[session] = (body, timer)
+            return
+        if fate != "loss":
+            session.push(body)
+        if fate == "double":
+            session.push(body)
+        if held is not None:
+            held[1].cancel()
+            session.push(held[0])
+
+    def _release(self, session: "Session") -> None:
+        held = self._held.pop(session, None)
+        if held is not None:
+            session.push(held[0])

@@ -4,8 +4,10 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from sandbox.crypto import KEY_BYTES, auth_key_id
+from sandbox.world import DC_ID
 
 Json = dict[str, object]
 
@@ -22,7 +24,18 @@ class AuthKey:
     wants_updates: bool = True
     name: str = ""
     """Set for a stable session that the control interface handed out by name."""
+    dc_id: int = DC_ID
+    """The data centre that made it; the others don't know it."""
+    refusal: str = ""
+    """The error that answers every call since the key was revoked; '' while it is good."""
+    device: str = ""
+    created: int = 0
+    active: int = 0
+    """When it last signed in or was used for a new connection."""
     id: bytes = b""
+    awaits_password: int = 0
+    """The account whose code was right and whose password is still to come; forgotten by a restart."""
+    use: "Use" = field(default_factory=lambda: Use())
 
     def __post_init__(self) -> None:
         self.id = auth_key_id(self.key)
@@ -34,7 +47,48 @@ class AuthKey:
             "layer": self.layer,
             "wants_updates": self.wants_updates,
             "name": self.name,
+            "dc_id": self.dc_id,
+            "refusal": self.refusal,
+            "device": self.device,
+            "created": self.created,
+            "active": self.active,
         }
+
+
+class Use:
+    """Which open connections call with a key, to see whether two of them do so at once."""
+
+    def __init__(self) -> None:
+        self._open: dict[object, int] = {}
+        """With the number of each one's unanswered calls."""
+        self._last: object = None
+        self._overtaken: set[object] = set()
+
+    def others(self, connection: object) -> int:
+        """How many other open connections have called with the key."""
+        return len(self._open) - (connection in self._open)
+
+    def begin(self, connection: object) -> bool:
+        """Note a call. Whether it is parallel: over a connection that another has overtaken, or beside its open call."""
+        parallel = connection in self._overtaken or any(
+            calls for other, calls in self._open.items() if other is not connection
+        )
+        if self._last is not connection and self._last in self._open:
+            self._overtaken.add(self._last)
+        self._last = connection
+        self._open[connection] = self._open.get(connection, 0) + 1
+        return parallel
+
+    def end(self, connection: object) -> None:
+        """The call is answered."""
+        if connection in self._open:
+            self._open[connection] -= 1
+
+    def close(self, connection: object) -> None:
+        self._open.pop(connection, None)
+        self._overtaken.discard(connection)
+        if self._last is connection:
+            self._last = None
 
 
 class Keyring:
@@ -54,8 +108,15 @@ class Keyring:
                 "layer": int(layer),
                 "wants_updates": bool(wants),
                 "name": str(name),
+                "dc_id": int(dc_id),
+                "refusal": str(refusal),
+                "device": str(device),
+                "created": int(created),
+                "active": int(active),
             }:
-                loaded = AuthKey(bytes.fromhex(key), account, layer, wants, name)
+                loaded = AuthKey(
+                    bytes.fromhex(key), account, layer, wants, name, dc_id, refusal, device, created, active
+                )
                 self._keep(loaded)
             case _:
                 raise ValueError(f"no auth key stands in {sorted(row)}")
@@ -75,33 +136,30 @@ class Keyring:
     def find(self, key_id: bytes) -> AuthKey | None:
         return self._keys.get(key_id)
 
-    def add(self, key: bytes, account_id: int = 0, name: str = "") -> AuthKey:
-        made = AuthKey(key, account_id, name=name)
+    def of(self, account_id: int) -> list[AuthKey]:
+        """The keys that an account is signed in with."""
+        return [key for key in self._keys.values() if key.account_id == account_id]
+
+    def add(self, key: bytes, account_id: int = 0, name: str = "", *, dc_id: int = DC_ID, at: int = 0) -> AuthKey:
+        made = AuthKey(key, account_id, name=name, dc_id=dc_id, created=at, active=at)
         self._keep(made)
         self._save(made.row())
         return made
 
-    def mint(self, account_id: int, name: str = "") -> AuthKey:
-        """A key bound to an account; with a name, the same one each time."""
+    def mint(self, account_id: int, name: str = "", *, dc_id: int = DC_ID, at: int = 0) -> AuthKey:
+        """A key bound to an account; with a name, the same one each time unless it was revoked."""
         if name:
-            for key in self._keys.values():
-                if (key.account_id, key.name) == (account_id, name):
+            for key in self.of(account_id):
+                if key.name == name and not key.refusal:
                     return key
         # A first byte of 0 would be dropped by clients that keep keys as numbers.
-        return self.add(b"\x80" + secrets.token_bytes(KEY_BYTES - 1), account_id, name)
+        return self.add(b"\x80" + secrets.token_bytes(KEY_BYTES - 1), account_id, name, dc_id=dc_id, at=at)
 
-    def change(
-        self,
-        key: AuthKey,
-        *,
-        account_id: int | None = None,
-        layer: int | None = None,
-        wants_updates: bool | None = None,
-    ) -> None:
-        before = (key.account_id, key.layer, key.wants_updates)
-        key.account_id = key.account_id if account_id is None else account_id
-        key.layer = key.layer if layer is None else layer
-        key.wants_updates = key.wants_updates if wants_updates is None else wants_updates
-        if before != (key.account_id, key.layer, key.wants_updates):
+    def change(self, key: AuthKey, **fields: Any) -> None:
+        """Set fields of a key, and save it when that changes something."""
+        before = key.row()
+        for name, value in fields.items():
+            setattr(key, name, value)
+        if before != key.row():
             self._keep(key)
             self._save(key.row())

@@ -2,7 +2,7 @@
 
 import random
 
-from sandbox.world import Entity
+from sandbox.posts import Entity
 
 NAMES = (
     ("Ann", "Petrova", "ann"),

@@ -4,14 +4,13 @@ import asyncio
 import logging
 import secrets
 import struct
-import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from telethon.tl import functions, types
 
 from sandbox.crypto import CipherError, seal, unseal
-from sandbox.dispatch import Call, Rule, refusal
+from sandbox.dispatch import Call, RefusedError, refusal
 from sandbox.envelope import (
     EnvelopeError,
     Message,
@@ -23,6 +22,7 @@ from sandbox.envelope import (
     rpc_result,
     unfold,
 )
+from sandbox.faults import Rule
 from sandbox.handshake import Handshake, HandshakeError
 from sandbox.keys import AuthKey
 from sandbox.transport import TransportError, Wire
@@ -50,7 +50,9 @@ _UNWRAPPED = (
     functions.InitConnectionRequest,
     functions.InvokeAfterMsgRequest,
     functions.InvokeAfterMsgsRequest,
+    functions.InvokeWithTakeoutRequest,
 )
+MAX_WRAPPERS = 16
 
 
 class Session:
@@ -107,12 +109,14 @@ class Session:
 class Connection:
     """Reads one client's packets until it goes away. Opened and closed by the data centre."""
 
-    def __init__(self, dc: "DataCentre", wire: Wire) -> None:
+    def __init__(self, dc: "DataCentre", wire: Wire, dc_id: int) -> None:
         self.dc = dc
+        self.dc_id = dc_id
         self.wire = wire
-        self.ids = MessageIds()
+        self.ids = MessageIds(dc.clock.now)
         self._handshake: Handshake | None = None
         self._sessions: OrderedDict[tuple[bytes, int], Session] = OrderedDict()
+        self._called_with: dict[bytes, AuthKey] = {}
         self._delayed: set[asyncio.TimerHandle] = set()
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -132,6 +136,8 @@ class Connection:
     def _close(self) -> None:
         for session in self._sessions.values():
             self.dc.hub.leave(session)
+        for key in self._called_with.values():
+            key.use.close(self)
         for handle in self._delayed:
             handle.cancel()
         if self._deadline:
@@ -142,14 +148,14 @@ class Connection:
             self._plain(packet)
             return
         key = self.dc.keys.find(packet[:8])
-        if key is None:
+        if key is None or key.dc_id != self.dc_id:
             logger.info("a client came with an unknown auth key")
             self.wire.send(UNKNOWN_KEY)
             return
         opened = open_packet(unseal(key.key, packet))
         session = self._sessions.get((key.id, opened.session_id)) or Session(self, key, opened.session_id)
         try:
-            check_id(opened.message.id, time.time())
+            check_id(opened.message.id, self.dc.clock.now())
         except EnvelopeError as error:
             self._complain(session, opened.message, error)
             return
@@ -174,10 +180,10 @@ class Connection:
         if len(packet) < 24:
             raise EnvelopeError(64, "a plain message is too short")
         length = int.from_bytes(packet[16:20], "little")
-        self._handshake = self._handshake or Handshake(self.dc.server_key)
+        self._handshake = self._handshake or Handshake(self.dc.server_key, self.dc.clock.now)
         reply, auth_key = self._handshake.answer(packet[20 : 20 + length])
         if auth_key is not None:
-            self.dc.keys.add(auth_key)
+            self.dc.keys.add(auth_key, dc_id=self.dc_id, at=self.dc.clock.seconds())
         if reply:
             head = struct.pack("<qqi", 0, self.ids.next(answer=True), len(reply))
             self.wire.send(head + reply)
@@ -234,47 +240,76 @@ class Connection:
             self._deadline.cancel()
         self._deadline = asyncio.get_running_loop().call_later(max(1, seconds), self.wire.abort)
 
-    def _unwrap(self, session: Session, request: Any) -> Any:
-        """The call inside the wrappers, with what they say noted on the key."""
-        layer, quiet, begun = session.key.layer, False, False
-        while isinstance(request, _UNWRAPPED):
+    def _unwrap(self, session: Session, request: Any) -> tuple[Any, bool]:
+        """The call inside the wrappers, with what they say noted on the key; and whether it is a takeout's.
+
+        Raises RefusedError when there are more wrappers than any client uses.
+        """
+        layer, quiet, begun, takeout, device = session.key.layer, False, False, False, session.key.device
+        for _ in range(MAX_WRAPPERS):
+            if not isinstance(request, _UNWRAPPED):
+                break
             if isinstance(request, functions.InvokeWithLayerRequest):
                 layer = request.layer
             quiet = quiet or isinstance(request, functions.InvokeWithoutUpdatesRequest)
-            begun = begun or isinstance(request, functions.InitConnectionRequest)
+            takeout = takeout or isinstance(request, functions.InvokeWithTakeoutRequest)
+            if isinstance(request, functions.InitConnectionRequest):
+                begun, device = True, f"{request.device_model}, {request.app_version}"[:100]
             request = request.query
+        else:
+            raise RefusedError(400, "INPUT_REQUEST_INVALID")
         if begun:
             # Clients say this once per key, not once per session: it has to be kept with the key.
-            self.dc.keys.change(session.key, layer=layer, wants_updates=not quiet)
+            now = self.dc.clock.seconds()
+            self.dc.keys.change(session.key, layer=layer, wants_updates=not quiet, device=device, active=now)
         elif quiet:
             session.quiet = True
-        return request
+        return request, takeout
 
     def _call(self, session: Session, message: Message, wrapped: Any) -> None:
         if session.repeat(message.id):
             return
-        request = self._unwrap(session, wrapped)
+        try:
+            request, takeout = self._unwrap(session, wrapped)
+        except RefusedError as fault:
+            session.answer(message.id, refusal(fault.code, fault.message))
+            return
         if not session.key.layer:
             session.answer(message.id, refusal(400, "CONNECTION_NOT_INITED"))
             return
-        call = Call(dc=self.dc, key=session.key, maybe_account=self.dc.world.accounts.get(session.key.account_id))
-        rule = self.dc.dispatcher.admit(call, request)
+        self._called_with[session.key.id] = session.key
+        account = self.dc.world.accounts.get(session.key.account_id)
+        call = Call(dc=self.dc, key=session.key, connection=self, maybe_account=account, takeout=takeout)
+        fate = self.dc.dispatcher.admit(call, request)
         # As with the real service, a new session hears updates only from its first API call on.
         self.dc.hub.listen(session)
-        if rule is None:
+        if fate is None:
             self._finish(session, message, call, request)
+        elif isinstance(fate, Rule):
+            self._suffer(session, message, call, request, fate)
         else:
-            self._suffer(session, message, call, request, rule)
+            session.answer(message.id, fate)
+            session.key.use.end(self)
 
     def _finish(self, session: Session, message: Message, call: Call, request: Any) -> None:
-        session.answer(message.id, self.dc.dispatcher.answer(call, request))
+        answer = self.dc.dispatcher.answer(call, request)
+        session.key.use.end(self)
+        session.answer(message.id, answer)
         self.dc.hub.listen(session)  # signing in or out changes whose updates come here
+
+    def sessions(self, key: AuthKey) -> list[Session]:
+        """Those that this connection carries for a key."""
+        return [session for session in self._sessions.values() if session.key is key]
 
     def _suffer(self, session: Session, message: Message, call: Call, request: Any, rule: Rule) -> None:
         def happen() -> None:
             if rule.drop:
                 self.wire.abort()
+            elif rule.lose:
+                self.dc.dispatcher.answer(call, request)
+                self.wire.abort()
             elif rule.error:
+                session.key.use.end(self)
                 session.answer(message.id, refusal(*rule.error))
             else:
                 self._finish(session, message, call, request)

@@ -11,20 +11,32 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pydantic import TypeAdapter
+
+from sandbox.changes import (
+    Altered,
+    Change,
+    Counted,
+    Deleted,
+    Edited,
+    Founded,
+    Grown,
+    Moved,
+    Posted,
+    Secured,
+    Sent,
+)
 from sandbox.crypto import ServerKey
 from sandbox.keys import Json
-from sandbox.world import Change, Deleted, Edited, Post, Posted, Sent, WorldError
+from sandbox.world import WorldError
 
 LOCK_PATIENCE = 10.0
 """Seconds to wait for a predecessor that is just ending."""
 
-_CHANGES: dict[str, type[Posted | Edited | Deleted | Sent]] = {
-    "posted": Posted,
-    "edited": Edited,
-    "deleted": Deleted,
-    "sent": Sent,
+_KINDS: dict[str, TypeAdapter[Change]] = {
+    kind.__name__.lower(): TypeAdapter(kind)
+    for kind in (Posted, Grown, Edited, Deleted, Counted, Founded, Altered, Moved, Secured, Sent)
 }
-_NAMES = {kind: name for name, kind in _CHANGES.items()}
 
 
 class StateError(Exception):
@@ -32,25 +44,13 @@ class StateError(Exception):
 
 
 def change_to_json(change: Change) -> Json:
-    return {"op": _NAMES[type(change)], **asdict(change)}
+    return {"op": type(change).__name__.lower(), **asdict(change)}
 
 
 def change_from_json(row: Any) -> Change:
     """Raises ValueError, KeyError or TypeError for a row that is no change."""
     fields = dict(row)
-    kind = _CHANGES[fields.pop("op")]
-    if "posts" in fields:
-        fields["posts"] = tuple(Post(**{**post, "entities": _entities(post)}) for post in fields["posts"])
-    if "entities" in fields:
-        fields["entities"] = _entities(fields)
-    if "ids" in fields:
-        fields["ids"] = tuple(fields["ids"])
-    return kind(**fields)
-
-
-def _entities(row: Json) -> Any:
-    rows: Any = row.get("entities") or ()
-    return tuple(tuple(entity) for entity in rows)
+    return _KINDS[fields.pop("op")].validate_python(fields)
 
 
 class State:

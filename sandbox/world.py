@@ -1,25 +1,45 @@
 """What exists: accounts, channels, posts, private chats, and the order in which it changed. No MTProto here.
 
-Every change is one `Change` value. `World.plan_*` decides what a change will be without touching anything, and
-`World.apply` carries it out; so a change can be written to a journal between the two, and a journal replays by
+Every change is one value of `changes.Change`. `World.plan_*` decides what a change will be without touching anything,
+and `World.apply` carries it out; so a change can be written to a journal between the two, and a journal replays by
 `apply` alone.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import assert_never
 
-Entity = tuple[str, int, int, str]
-"""Kind (`bold`, `url`, `text_url` …), offset and length in UTF-16 units, and the kind's argument or ''."""
+from sandbox.changes import (
+    Altered,
+    Change,
+    Counted,
+    Deleted,
+    Edited,
+    Founded,
+    Grown,
+    Moved,
+    Posted,
+    Secured,
+    Sent,
+)
+from sandbox.channels import Channel, Event
+from sandbox.letters import Box, Letter
+from sandbox.posts import Entity, Maker, Post, Posts, Shelf
 
+DC_ID = 203
+"""No data centre of the real service has this number, so a session of the sandbox can be told by it."""
+OTHER_DC_ID = 204
+"""The second one: accounts and files may live there, and clients are sent from one to the other."""
 
-MAX_EVENTS = 1000
-"""Events kept per channel; clients that missed more than 100 are sent to the history anyway."""
+USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
+STANDINGS = ("member", "left", "banned", "waiting")
 
 
 class WorldError(Exception):
-    """A change or a question about something that doesn't exist; the text names it."""
+    """A change or a question about something that doesn't exist or can't be; the text names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,231 +50,83 @@ class Account:
     username: str
     phone: str
     """Digits without a plus; '' for a bot."""
+    dc_id: int
+    """The data centre it lives in."""
     token: str = ""
     """A bot's token; '' for a user."""
+    password: str = ""
+    """The second factor; '' for none."""
 
     @property
     def is_bot(self) -> bool:
         return bool(self.token)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """One message of a channel. Millions of them may exist, so defaults carry most fields."""
-
-    id: int
-    date: int
-    text: str = ""
-    entities: tuple[Entity, ...] = ()
-    media: str = ""
-    """`photo`, `document` or ''."""
-    service: str = ""
-    """`create`, `title`, `pin` or '' for an ordinary post."""
-    edited: int = 0
-    """When it was last edited; 0 for never."""
-    reply_to: int = 0
-    grouped_id: int = 0
-    views: int = 0
-    forwards: int = 0
-    forwarded_from: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One step of a channel's pts, kept for differences."""
-
-    pts: int
-    count: int
-    kind: str
-    """`new`, `edit` or `delete`."""
-    ids: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Posted:
-    channel_id: int
-    at: int
-    posts: tuple[Post, ...]
-    silent: bool = False
-    """Never pushed: only differences and history show it, as a lost update would."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edited:
-    channel_id: int
-    at: int
-    id: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deleted:
-    channel_id: int
-    at: int
-    ids: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """A private message: it has an id of its own in the sender's and in the receiver's box."""
-
-    at: int
-    sender: int
-    receiver: int
-    sender_message: int
-    receiver_message: int
-    text: str
-    entities: tuple[Entity, ...] = ()
-    reply_to: int = 0
-    """In the sender's numbering."""
-    random_id: int = 0
-
-
-Change = Posted | Edited | Deleted | Sent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """One account's copy of a private message."""
-
-    id: int
-    peer: int
-    out: bool
-    date: int
-    text: str
-    entities: tuple[Entity, ...]
-    reply_to: int
-    twin: int
-    """The id of the other side's copy."""
-    pts: int
-
-
-@dataclass(slots=True)
-class Box:
-    """One account's private messages. Ids and pts are the account's own and rise together."""
-
-    letters: list[Letter] = field(default_factory=list)
-    by_random_id: dict[tuple[int, int], Letter] = field(default_factory=dict)
-
-    @property
-    def top(self) -> int:
-        return self.letters[-1].id if self.letters else 0
-
-    @property
-    def pts(self) -> int:
-        """The account's common pts. Never 0: clients take that for 'unknown'."""
-        return 1 + len(self.letters)
-
-    def with_peer(self, peer: int) -> list[Letter]:
-        return [letter for letter in self.letters if letter.peer == peer]
-
-    def find(self, message_id: int) -> Letter | None:
-        index = bisect_left(self.letters, message_id, key=lambda letter: letter.id)
-        return self.letters[index] if index < len(self.letters) and self.letters[index].id == message_id else None
-
-
-@dataclass(slots=True, kw_only=True)
-class Channel:
-    id: int
-    username: str | None
-    """None for a private channel."""
-    title: str
-    about: str = ""
-    date: int = 0
-    broadcast: bool = True
-    generated: bool = True
-    members: set[int] = field(default_factory=set)
-    ids: list[int] = field(default_factory=list)
-    posts: dict[int, Post] = field(default_factory=dict)
-    encoded: dict[int, bytes] = field(default_factory=dict)
-    """Finished message bytes by id, filled and read by the codec; opaque here, dropped when a post changes."""
-    top_ever: int = 0
-    pts: int = 1
-    first_pts: int = 1
-    """Differences from before this pts can't be told."""
-    events: list[Event] = field(default_factory=list)
-    deleted: list[int] = field(default_factory=list)
-    moved_at: int = 0
-    """When pts last moved; 0 for never since generation."""
-
-    @property
-    def top(self) -> int:
-        return self.ids[-1] if self.ids else 0
-
-    def fill(self, posts: Iterable[Post]) -> None:
-        """Give a new channel its first posts; they are no events."""
-        for post in posts:
-            self.posts[post.id] = post
-        self.ids = sorted(self.posts)
-        self.top_ever = self.top
-        self.pts = self.first_pts = max(1, len(self.ids))
-
-    def events_after(self, pts: int) -> Iterator[Event]:
-        for index in range(bisect_left(self.events, pts + 1, key=lambda event: event.pts), len(self.events)):
-            yield self.events[index]
-
-    def page(self, *, offset_id: int, offset_date: int, add_offset: int, limit: int) -> list[int]:
-        """Ids of one page of history, newest first, by the service's own arithmetic.
-
-        The offset is a place between two messages; `add_offset` moves it, negative towards newer ones.
-        """
-        if offset_id > 0:
-            place = bisect_left(self.ids, offset_id)
-        elif offset_date > 0:
-            place = bisect_left(self.ids, offset_date, key=lambda id_: self.posts[id_].date)
-        else:
-            place = len(self.ids)
-        return page_slice(self.ids, place, add_offset, limit)
-
-    def step(self, kind: str, ids: tuple[int, ...], at: int) -> Event:
-        count = len(ids) if kind == "delete" else 1
-        self.pts += count
-        self.moved_at = max(self.moved_at, at)
-        event = Event(self.pts, count, kind, ids)
-        self.events.append(event)
-        if len(self.events) > MAX_EVENTS:
-            del self.events[: MAX_EVENTS // 2]
-            self.first_pts = self.events[0].pts - self.events[0].count
-        return event
-
-
-def page_slice(ids: Sequence[int], place: int, add_offset: int, limit: int) -> list[int]:
-    """`limit` ids that end `add_offset` before `place`, newest first, clipped at both ends."""
-    top = place - add_offset
-    low = max(0, top - limit)
-    return list(reversed(ids[low : max(0, top)]))
-
-
 class World:
-    """Everything one sandbox holds."""
+    """Everything one sandbox holds.
 
-    def __init__(self, seed: int, accounts: Iterable[Account], channels: Iterable[Channel]) -> None:
+    `founded` makes the maker of a channel that comes to be later, from its id.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        accounts: Iterable[Account],
+        channels: Iterable[Channel],
+        founded: Callable[[int], Maker] | None = None,
+    ) -> None:
         self.seed = seed
         self.accounts = {account.id: account for account in accounts}
         self.channels = {channel.id: channel for channel in channels}
         self.boxes = {account_id: Box() for account_id in self.accounts}
-        self._by_name: dict[str, Account | Channel] = {a.username.lower(): a for a in self.accounts.values()}
-        self._by_name |= {c.username.lower(): c for c in self.channels.values() if c.username}
+        self.shelf = Shelf()
+        self.references = 1
+        """Counted up when every file reference given out so far expires."""
+        self.files_dc = DC_ID
+        """The data centre that files lie in."""
+        self._founded = founded
+        self._by_name: dict[str, int] = {a.username.lower(): a.id for a in self.accounts.values()}
+        self._by_phone = {a.phone: a.id for a in self.accounts.values() if a.phone}
+        self._by_invite: dict[str, int] = {}
+        self._joined: defaultdict[int, dict[int, None]] = defaultdict(dict)
+        for channel in self.channels.values():
+            channel.invite = channel.invite or self._invite(channel.id)
+            self._index(channel)
+
+    def _index(self, channel: Channel) -> None:
+        if channel.username:
+            self._by_name[channel.username.lower()] = channel.id
+        self._by_invite[channel.invite] = channel.id
+        for account_id in channel.members:
+            self._joined[account_id][channel.id] = None
 
     # Questions
 
     def access_hash(self, account_id: int, peer: str, peer_id: int) -> int:
-        """The handle by which this account alone may speak of a peer; `peer` is `user` or `channel`."""
+        """The handle by which this account alone may speak of a peer; `peer` is `user`, `channel` or `file`."""
         text = f"{self.seed}/{account_id}/{peer}/{peer_id}".encode()
         return int.from_bytes(blake2b(text, digest_size=8, key=b"access hash").digest(), "little", signed=True) or 1
 
+    def _invite(self, channel_id: int, turn: int = 0) -> str:
+        return blake2b(f"{self.seed}/{channel_id}/{turn}".encode(), digest_size=8, key=b"invite").hexdigest()
+
     def named(self, username: str) -> Account | Channel | None:
-        return self._by_name.get(username.lower())
+        found = self._by_name.get(username.lower(), 0)
+        return self.channels.get(found) or self.accounts.get(found)
+
+    def invited(self, invite: str) -> Channel | None:
+        return self.channels.get(self._by_invite.get(invite, 0))
+
+    def with_phone(self, phone: str) -> Account | None:
+        return self.accounts.get(self._by_phone.get(phone, 0))
 
     def account(self, ref: int | str) -> Account:
         """By id, username or phone. Raises WorldError."""
         text = str(ref).lstrip("+@")
         found = self.accounts.get(int(text)) if text.isdecimal() else self.named(text)
+        found = found or self.with_phone(text)
         if isinstance(found, Account):
             return found
-        for account in self.accounts.values():
-            if text and account.phone == text:
-                return account
         raise WorldError(f"no account {ref!r}; /world lists them")
 
     def channel(self, ref: int | str) -> Channel:
@@ -266,7 +138,12 @@ class World:
         return found
 
     def channels_of(self, account_id: int) -> list[Channel]:
-        return [channel for channel in self.channels.values() if account_id in channel.members]
+        return [self.channels[channel_id] for channel_id in self._joined.get(account_id, ())]
+
+    def expire_references(self) -> None:
+        """Every file reference given out so far becomes void; messages read from now on carry new ones."""
+        self.references += 1
+        self.shelf.clear()
 
     # Plans
 
@@ -276,15 +153,62 @@ class World:
         posts = tuple(draft(first + index) for index, draft in enumerate(drafts))
         return Posted(channel_id=channel.id, at=at, posts=posts, silent=silent)
 
-    def plan_edit(self, channel: Channel, post_id: int, text: str, at: int) -> Edited:
+    def plan_growth(self, channel: Channel, count: int, at: int, *, silent: bool) -> Grown:
+        """Raises WorldError for a channel whose posts aren't made from a seed."""
+        if not channel.posts.can_make:
+            raise WorldError(f"channel {channel.id} was loaded: give its new posts a text")
+        return Grown(channel_id=channel.id, at=at, first=channel.top_ever + 1, count=count, silent=silent)
+
+    def plan_edit(
+        self,
+        channel: Channel,
+        post_id: int,
+        text: str,
+        at: int,
+        *,
+        entities: tuple[Entity, ...] = (),
+        hidden: bool = False,
+    ) -> Edited:
         post = channel.posts.get(post_id)
         if post is None or post.service:
             raise WorldError(f"channel {channel.id} has no post {post_id} that could be edited")
-        return Edited(channel_id=channel.id, at=at, id=post_id, text=text)
+        return Edited(channel_id=channel.id, at=at, id=post_id, text=text, entities=entities, hidden=hidden)
 
     def plan_delete(self, channel: Channel, ids: Iterable[int], at: int) -> Deleted:
         """Only ids that exist; the others are gone already, as the service sees it."""
         return Deleted(channel_id=channel.id, at=at, ids=tuple(sorted({i for i in ids if i in channel.posts})))
+
+    def check_username(self, username: str, of: int = 0) -> None:
+        """Raises WorldError when no channel can be called so, or another peer than `of` is."""
+        if not USERNAME.fullmatch(username):
+            raise WorldError(f"{username!r} is no username: 4 to 32 letters, digits and _, a letter first")
+        if self._by_name.get(username.lower(), of) != of:
+            raise WorldError(f"the username {username} is taken")
+
+    def plan_channel(
+        self, title: str, username: str | None, at: int, *, broadcast: bool, linked_id: int, first_id: int
+    ) -> Founded:
+        """Raises WorldError for a username that can't be had, or a channel that can't be linked to."""
+        if username is not None:
+            self.check_username(username)
+        if linked_id and (linked_id not in self.channels or self.channels[linked_id].linked_id):
+            raise WorldError(f"channel {linked_id} isn't there or has its discussion already")
+        channel_id = max(self.channels, default=1_000_000_000) + 1
+        return Founded(
+            channel_id=channel_id,
+            at=at,
+            title=title,
+            username=username,
+            invite=self._invite(channel_id),
+            broadcast=broadcast,
+            linked_id=linked_id,
+            first_id=first_id,
+        )
+
+    def plan_invite(self, channel: Channel, at: int) -> Altered:
+        """A new invite link; the one before is void."""
+        turn = len(self._by_invite)
+        return Altered(channel_id=channel.id, at=at, invite=self._invite(channel.id, turn))
 
     def plan_letter(
         self,
@@ -313,45 +237,157 @@ class World:
     # Changes
 
     def apply(self, change: Change) -> list[Event]:
-        """Carry out a change; the channel events it made, in order (none for a private message)."""
+        """Carry out a change; the channel events it made, in order (none for most)."""
         match change:
             case Posted():
                 return self._post(change)
+            case Grown():
+                return self._grow(change)
             case Edited():
                 return self._edit(change)
             case Deleted():
                 return self._delete(change)
+            case Counted():
+                self._count(change)
+            case Founded():
+                self._found(change)
+            case Altered():
+                self._alter(change)
+            case Moved():
+                self._move(change)
+            case Secured():
+                self._secure(change)
             case Sent():
                 self._send(change)
-                return []
+            case _:
+                assert_never(change)
+        return []
 
     def _post(self, change: Posted) -> list[Event]:
         channel = self.channels[change.channel_id]
         events = []
         for post in change.posts:
-            channel.posts[post.id] = post
-            channel.ids.append(post.id)
+            channel.posts.append(post)
             channel.top_ever = post.id
+            self._thread(channel, post, 1)
             events.append(channel.step("new", (post.id,), change.at))
         return events
 
-    def _edit(self, change: Edited) -> list[Event]:
+    def _thread(self, group: Channel, post: Post, step: int) -> None:
+        """Keep the index of threads when a message comes (1) or goes (-1); the commented post's count changes too."""
+        if group.broadcast or not group.linked_id:
+            return
+        if post.forwarded_post and post.forwarded_post[0] == group.linked_id:
+            original = post.forwarded_post[1]
+            if step > 0:
+                group.roots[original] = post.id
+            else:
+                group.roots.pop(original, None)
+            self.shelf.drop(group.linked_id, original)
+        elif post.thread:
+            group.comments[post.thread] += step
+            self.shelf.drop(group.id, post.thread)
+            root = group.posts.get(post.thread)
+            if root and root.forwarded_post:
+                self.shelf.drop(*root.forwarded_post)
+
+    def _grow(self, change: Grown) -> list[Event]:
         channel = self.channels[change.channel_id]
-        channel.posts[change.id] = replace(channel.posts[change.id], text=change.text, entities=(), edited=change.at)
-        channel.encoded.pop(change.id, None)
-        return [channel.step("edit", (change.id,), change.at)]
+        events = []
+        for post_id in range(change.first, change.first + change.count):
+            channel.posts.append_made(post_id, change.at)
+            channel.top_ever = post_id
+            events.append(channel.step("new", (post_id,), change.at))
+        return events
+
+    def _edit(self, change: Edited) -> list[Event]:
+        post = self.channels[change.channel_id].posts[change.id]
+        edited = replace(post, text=change.text, entities=change.entities, edited=change.at, edit_hidden=change.hidden)
+        return [self._replace(change.channel_id, edited).step("edit", (change.id,), change.at)]
+
+    def _replace(self, channel_id: int, post: Post) -> Channel:
+        channel = self.channels[channel_id]
+        channel.posts.replace(post)
+        self.shelf.drop(channel_id, post.id)
+        return channel
 
     def _delete(self, change: Deleted) -> list[Event]:
         if not change.ids:
             return []
         channel = self.channels[change.channel_id]
         for post_id in change.ids:
-            del channel.posts[post_id]
-            channel.encoded.pop(post_id, None)
-        gone = set(change.ids)
-        channel.ids = [post_id for post_id in channel.ids if post_id not in gone]
+            self._thread(channel, channel.posts[post_id], -1)
+            channel.posts.remove(post_id)
+            self.shelf.drop(channel.id, post_id)
         channel.deleted.extend(change.ids)
         return [channel.step("delete", change.ids, change.at)]
+
+    def _count(self, change: Counted) -> None:
+        post = self.channels[change.channel_id].posts[change.id]
+        counted = replace(
+            post,
+            views=post.views if change.views is None else change.views,
+            forwards=post.forwards if change.forwards is None else change.forwards,
+            reactions=post.reactions if change.reactions is None else change.reactions,
+        )
+        self._replace(change.channel_id, counted)
+
+    def _found(self, change: Founded) -> None:
+        channel = Channel(
+            id=change.channel_id,
+            username=change.username,
+            title=change.title,
+            date=change.at,
+            broadcast=change.broadcast,
+            generated=False,
+            invite=change.invite,
+            linked_id=change.linked_id,
+            posts=Posts(self._founded(change.channel_id) if self._founded else None),
+        )
+        channel.settle()
+        channel.top_ever = change.first_id - 1
+        self.channels[channel.id] = channel
+        if change.linked_id:
+            self.channels[change.linked_id].linked_id = channel.id
+        self._index(channel)
+
+    def _alter(self, change: Altered) -> None:
+        channel = self.channels[change.channel_id]
+        if change.username is not None:
+            if channel.username:
+                self._by_name.pop(channel.username.lower(), None)
+            channel.username = change.username or None
+        if change.invite is not None:
+            self._by_invite.pop(channel.invite, None)
+            channel.invite = change.invite
+        channel.title = channel.title if change.title is None else change.title
+        channel.noforwards = channel.noforwards if change.noforwards is None else change.noforwards
+        channel.silent = channel.silent if change.silent is None else change.silent
+        channel.approval = channel.approval if change.approval is None else change.approval
+        self._index(channel)
+        if change.noforwards is not None:
+            self.shelf.clear()  # each of its messages carries the mark; the change is rare
+
+    def _move(self, change: Moved) -> None:
+        channel, account = self.channels[change.channel_id], change.account_id
+        for group in (channel.members, channel.banned, channel.waiting):
+            group.discard(account)
+        self._joined[account].pop(channel.id, None)
+        if change.standing == "member":
+            channel.members.add(account)
+            self._joined[account][channel.id] = None
+        elif change.standing == "banned":
+            channel.banned.add(account)
+        elif change.standing == "waiting":
+            channel.waiting.add(account)
+
+    def _secure(self, change: Secured) -> None:
+        account = self.accounts[change.account_id]
+        self.accounts[account.id] = replace(
+            account,
+            password=account.password if change.password is None else change.password,
+            dc_id=account.dc_id if change.dc_id is None else change.dc_id,
+        )
 
     def _send(self, change: Sent) -> None:
         reply = self.boxes[change.sender].find(change.reply_to) if change.reply_to else None

@@ -1,6 +1,5 @@
 import hmac
 import re
-import time
 from typing import Any
 
 from telethon.tl import functions, types
@@ -21,7 +20,7 @@ def _phone(text: str) -> str:
 
 def send_code(call: Call, request: Any) -> Any:
     """Any well-formed number gets a code, as with the service: it doesn't tell who has an account."""
-    sent = call.dc.send_code(_phone(request.phone_number))
+    sent = call.dc.logins.send_code(_phone(request.phone_number))
     return types.auth.SentCode(
         type=types.auth.SentCodeTypeApp(length=CODE_LENGTH), phone_code_hash=sent.hash, timeout=120
     )
@@ -29,17 +28,17 @@ def send_code(call: Call, request: Any) -> Any:
 
 def sign_in(call: Call, request: Any) -> Any:
     phone = _phone(request.phone_number)
-    sent = call.dc.codes.get(phone)
+    sent = call.dc.logins.codes.get(phone)
     if not request.phone_code:
         raise RefusedError(400, "PHONE_CODE_EMPTY")
-    if sent is None or sent.hash != request.phone_code_hash or time.time() >= sent.expires:
+    if sent is None or sent.hash != request.phone_code_hash or call.dc.clock.now() >= sent.expires:
         raise RefusedError(400, "PHONE_CODE_EXPIRED")
     if not hmac.compare_digest(sent.code, request.phone_code):
         raise RefusedError(400, "PHONE_CODE_INVALID")
     account = next((row for row in call.dc.world.accounts.values() if row.phone == phone), None)
     if account is None:
         return types.auth.AuthorizationSignUpRequired()
-    del call.dc.codes[phone]
+    del call.dc.logins.codes[phone]
     return _authorise(call, account)
 
 

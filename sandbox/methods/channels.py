@@ -39,7 +39,7 @@ def get_messages(call: Call, request: Any) -> Any:
         if not isinstance(wanted, types.InputMessageID):
             raise RefusedError(400, "MESSAGE_ID_INVALID")
         if wanted.id in channel.posts:
-            rows.append(codec.message(channel, wanted.id))
+            rows.append(codec.message(call.dc.world, channel, wanted.id))
         else:
             rows.append(types.MessageEmpty(wanted.id, types.PeerChannel(channel.id)))
     page = codec.history_page(call.dc.world, call.account.id, channel, ())

@@ -4,8 +4,8 @@ from typing import Any
 from telethon.tl import functions, types
 
 from sandbox import codec
+from sandbox.channels import Channel
 from sandbox.dispatch import Call, Methods, RefusedError
-from sandbox.world import Channel
 
 
 def resolve_username(call: Call, request: Any) -> Any:

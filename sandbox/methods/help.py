@@ -1,21 +1,23 @@
-import time
 from typing import Any
 
 from telethon.tl import functions, types
 
-from sandbox.codec import DC_ID
 from sandbox.dispatch import Call, Methods
+from sandbox.world import DC_ID
 
 
 def get_config(call: Call, _: Any) -> Any:
-    """Names this data centre alone, so that no client finds a door to another."""
-    now = int(time.time())
+    """Names the sandbox's two data centres alone, so that no client finds a door to another."""
+    now = call.dc.clock.seconds()
     return types.Config(
         date=now,
         expires=now + 3600,
         test_mode=False,
-        this_dc=DC_ID,
-        dc_options=[types.DcOption(DC_ID, call.dc.address, call.dc.port, ipv6=":" in call.dc.address or None)],
+        this_dc=call.key.dc_id,
+        dc_options=[
+            types.DcOption(door.dc_id, door.address, door.port, ipv6=":" in door.address or None)
+            for door in call.dc.doors
+        ],
         dc_txt_domain_name="invalid",
         chat_size_max=200,
         megagroup_size_max=200_000,
@@ -41,12 +43,12 @@ def get_config(call: Call, _: Any) -> Any:
         me_url_prefix="https://t.me/",
         caption_length_max=1_024,
         message_length_max=4_096,
-        webfile_dc_id=DC_ID,
+        webfile_dc_id=call.key.dc_id,
     )
 
 
-def get_nearest_dc(_call: Call, _: Any) -> Any:
-    return types.NearestDc(country="ZZ", this_dc=DC_ID, nearest_dc=DC_ID)
+def get_nearest_dc(call: Call, _: Any) -> Any:
+    return types.NearestDc(country="ZZ", this_dc=call.key.dc_id, nearest_dc=DC_ID)
 
 
 HANDLERS: Methods = {

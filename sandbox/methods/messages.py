@@ -1,14 +1,14 @@
-import time
 from dataclasses import dataclass
 from typing import Any
 
 from telethon.tl import functions, types
 
 from sandbox import codec
+from sandbox.channels import Channel, page_slice
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.methods import peers
 from sandbox.methods.updates import state
-from sandbox.world import Account, Channel, page_slice
+from sandbox.world import Account
 
 MESSAGE_LENGTH = 4096
 
@@ -28,7 +28,7 @@ class _Dialogs:
             self.dialogs.append(codec.channel_dialog(peer))
             self.chats.append(codec.chat(world, me, peer))
             if peer.top:
-                self.messages.append(codec.message(peer, peer.top))
+                self.messages.append(codec.message(call.dc.world, peer, peer.top))
             return
         letters = world.boxes[me].with_peer(peer.id)
         self.dialogs.append(codec.user_dialog(peer.id, letters[-1].id if letters else 0))
@@ -49,7 +49,7 @@ def _ordered(call: Call) -> list[tuple[tuple[int, int, int], Channel | Account]]
     me, world = call.user.id, call.dc.world
     rows: list[tuple[tuple[int, int, int], Channel | Account]] = []
     for channel in world.channels_of(me):
-        top = channel.posts[channel.top].date if channel.top else channel.date
+        top = channel.posts.dates[-1] if channel.top else channel.date
         rows.append(((top, channel.top, channel.id), channel))
     latest = {letter.peer: letter for letter in world.boxes[me].letters}
     rows += [((row.date, row.id, peer), world.accounts[peer]) for peer, row in latest.items()]
@@ -79,13 +79,17 @@ def get_dialogs(call: Call, request: Any) -> Any:
 
 
 def get_peer_dialogs(call: Call, request: Any) -> Any:
-    """One bad peer fails the whole batch, as with the service."""
+    """One bad peer fails the whole batch, or is left out of it: there is a switch."""
     _ = call.user
     rows: list[Channel | Account] = []
     for wanted in request.peers[:100]:
         peer = getattr(wanted, "peer", None)
         is_channel = isinstance(peer, types.InputPeerChannel)
-        rows.append(peers.channel(call, peer) if is_channel else peers.user(call, peer))
+        try:
+            rows.append(peers.channel(call, peer) if is_channel else peers.user(call, peer))
+        except RefusedError:
+            if call.dc.switches.peer_batch_fails:
+                raise
     found = _collect(call, rows)
     return types.messages.PeerDialogs(
         dialogs=found.dialogs, messages=found.messages, chats=found.chats, users=found.users, state=state(call)
@@ -160,7 +164,7 @@ def send_message(call: Call, request: Any) -> Any:
         updates=[types.UpdateMessageID(row.id, request.random_id), update],
         users=[codec.user(world, me, account) for account in people.values()],
         chats=[],
-        date=int(time.time()),
+        date=call.dc.clock.seconds(),
         seq=0,
     )
 

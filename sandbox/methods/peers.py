@@ -4,8 +4,9 @@ from typing import Any
 
 from telethon.tl import types
 
+from sandbox.channels import Channel
 from sandbox.dispatch import Call, RefusedError
-from sandbox.world import Account, Channel
+from sandbox.world import Account
 
 
 def channel(call: Call, peer: Any) -> Channel:
@@ -20,7 +21,7 @@ def channel(call: Call, peer: Any) -> Channel:
     hash_given = peer.access_hash
     if found is None or hash_given != call.dc.world.access_hash(me, "channel", found.id):
         raise RefusedError(400, "CHANNEL_INVALID")
-    if found.username is None and me not in found.members:
+    if not found.can_be_read_by(me):
         raise RefusedError(400, "CHANNEL_PRIVATE")
     return found
 

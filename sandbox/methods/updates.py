@@ -1,21 +1,23 @@
-import time
+from dataclasses import replace
 from typing import Any
 
 from telethon.tl import functions, types
 
 from sandbox import codec
+from sandbox.channels import Channel, Event
 from sandbox.dispatch import Call, Methods, RefusedError
+from sandbox.letters import Letter
 from sandbox.methods import peers
-from sandbox.world import Channel, Event, Letter
 
-MAX_MISSED = 100
-"""A channel that moved further is answered with channelDifferenceTooLong."""
-MAX_LETTERS = 100
+MAX_PAGE = 100
+"""Steps of pts in one answer."""
+TIMEOUT = 30
+"""Seconds after which a client may ask for a channel again; it is told, not enforced."""
 
 
 def state(call: Call, pts: int | None = None) -> Any:
     box = call.dc.world.boxes[call.account.id]
-    return types.updates.State(pts=box.pts if pts is None else pts, qts=1, date=int(time.time()), seq=1, unread_count=0)
+    return types.updates.State(pts=box.pts if pts is None else pts, qts=1, date=call.dc.clock.seconds(), seq=1, unread_count=0)
 
 
 def get_state(call: Call, _: Any) -> Any:
@@ -29,11 +31,14 @@ def get_difference(call: Call, request: Any) -> Any:
         raise RefusedError(400, "PERSISTENT_TIMESTAMP_EMPTY")
     since = int(request.date.timestamp()) if request.date else 0
     missed = world.boxes[me].letters[max(0, request.pts - 1) :]
-    page = missed[: max(1, min(request.pts_total_limit or MAX_LETTERS, MAX_LETTERS))]
+    limit = call.dc.switches.account_too_long_above
+    if limit and len(missed) > limit:
+        return types.updates.DifferenceTooLong(pts=world.boxes[me].pts)
+    page = missed[: max(1, min(request.pts_total_limit or MAX_PAGE, MAX_PAGE))]
     # Dates are whole seconds, so the second of `date` itself is named again: better twice than never.
     moved = [channel for channel in world.channels_of(me) if channel.moved_at >= max(since, 1)]
     if not page and not moved:
-        return types.updates.DifferenceEmpty(date=int(time.time()), seq=1)
+        return types.updates.DifferenceEmpty(date=call.dc.clock.seconds(), seq=1)
     parts = {
         "new_messages": [codec.letter(me, row) for row in page],
         "new_encrypted_messages": [],
@@ -60,32 +65,42 @@ def get_channel_difference(call: Call, request: Any) -> Any:
     if request.pts > channel.pts:
         raise RefusedError(400, "PERSISTENT_TIMESTAMP_INVALID")
     if request.pts == channel.pts:
-        return types.updates.ChannelDifferenceEmpty(pts=channel.pts, final=True, timeout=30)
-    if request.pts < channel.first_pts or channel.pts - request.pts > MAX_MISSED:
+        return types.updates.ChannelDifferenceEmpty(pts=channel.pts, final=True, timeout=TIMEOUT)
+    if _is_too_long(call, channel, request.pts):
         return _too_long(call, channel)
     events: list[Event] = []
     size = 0
     for event in channel.events_after(request.pts):
-        if events and size + event.count > max(1, min(request.limit, MAX_MISSED)):
+        if events and size + event.count > max(1, min(request.limit, MAX_PAGE)):
             break
         events.append(event)
         size += event.count
     return _page(call, channel, events)
 
 
+def _is_too_long(call: Call, channel: Channel, pts: int) -> bool:
+    switches = call.dc.switches
+    if pts < channel.first_pts or channel.pts - pts > switches.too_long_above:
+        return True
+    oldest = next(channel.events_after(pts))
+    return 0 < switches.too_long_after < call.dc.clock.seconds() - oldest.at
+
+
 def _page(call: Call, channel: Channel, events: list[Event]) -> Any:
     """Messages come as they are now; one that is gone since is told by its deletion alone."""
-    pts = events[-1].pts
+    pts, world = events[-1].pts, call.dc.world
     new = [event.ids[0] for event in events if event.kind == "new" and event.ids[0] in channel.posts]
-    other = [codec.channel_update(channel, event) for event in events if event.kind != "new"]
+    if not call.dc.switches.difference_pts:
+        events = [replace(event, pts=pts) for event in events]
+    other = [codec.channel_update(world, channel, event) for event in events if event.kind != "new"]
     return types.updates.ChannelDifference(
         pts=pts,
-        new_messages=[codec.message(channel, post_id) for post_id in new],
+        new_messages=[codec.message(world, channel, post_id) for post_id in new],
         other_updates=[update for update in other if update is not None],
-        chats=[codec.chat(call.dc.world, call.account.id, channel)],
-        users=[],
+        chats=[codec.chat(world, call.account.id, channel)],
+        users=codec.people(world, call.account.id, channel, new),
         final=True if pts == channel.pts else None,
-        timeout=30,
+        timeout=TIMEOUT,
     )
 
 
@@ -93,11 +108,11 @@ def _too_long(call: Call, channel: Channel) -> Any:
     newest = channel.page(offset_id=0, offset_date=0, add_offset=0, limit=10)
     return types.updates.ChannelDifferenceTooLong(
         dialog=codec.channel_dialog(channel),
-        messages=[codec.message(channel, post_id) for post_id in newest],
+        messages=[codec.message(call.dc.world, channel, post_id) for post_id in newest],
         chats=[codec.chat(call.dc.world, call.account.id, channel)],
-        users=[],
+        users=codec.people(call.dc.world, call.account.id, channel, newest),
         final=True,
-        timeout=30,
+        timeout=TIMEOUT,
     )
 
 

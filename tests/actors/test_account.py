@@ -93,9 +93,10 @@ async def test_the_start_is_the_nth_from_the_top_or_the_first_since_a_date(house
 
 
 def expel(house, channel_id):
-    channel = house.dc.world.channel(channel_id)
-    channel.username = None
-    channel.members.discard(house.id)
+    dc = house.dc.dc
+    channel, account = dc.world.channel(channel_id), dc.world.account(house.id)
+    dc.alter(channel, username="", quiet=True)
+    dc.move(channel, account, "left", silent=True)
 
 
 async def test_a_hundred_heads_are_one_call_and_a_lost_channel_is_found_by_halving(house):
@@ -301,7 +302,7 @@ async def test_a_server_error_is_answered_at_once_and_the_account_goes_on(house)
 async def test_listed_channels_are_followed_and_strangers_resolved_once(house):
     world = house.dc.world
     stranger = next(channel for channel in world.channels.values() if channel.username)
-    stranger.members.discard(house.id)
+    house.dc.dc.move(stranger, world.account(house.id), "left", silent=True)
     mine = next(
         world.channel(each) for each in house.channel_ids if each != stranger.id and world.channel(each).username
     )

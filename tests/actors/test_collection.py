@@ -399,13 +399,20 @@ def public(thing, name):
     return None if callable(value) else value
 
 
+def _expel(running, channel_id, reader):
+    """Throw a reader out of a channel that has become private, without a word to it."""
+    dc = running.sandbox.dc
+    channel = dc.world.channel(channel_id)
+    dc.alter(channel, username="", quiet=True)
+    dc.move(channel, dc.world.account(reader), "left", silent=True)
+    return channel
+
+
 async def test_a_reader_that_left_while_the_daemon_was_down_is_replaced(running):
     channel = next(channel for channel in running.channels if len(channel["members"]) > 1)
     reader = await _reader(running, channel["id"])
     await running.stop()
-    held = running.sandbox.world.channel(channel["id"])
-    held.username = None
-    held.members.discard(reader)
+    held = _expel(running, channel["id"], reader)
     ids = await running.sandbox.publish(channel["id"], count=2)
     running.start()
     await running.signed_in()
@@ -420,9 +427,7 @@ async def test_a_reader_that_left_while_the_daemon_was_down_is_replaced(running)
 async def test_a_reader_that_was_thrown_out_in_silence_is_found_out_by_the_next_parse(running):
     channel = next(channel for channel in running.channels if len(channel["members"]) > 1)
     reader = await _reader(running, channel["id"])
-    held = running.sandbox.world.channel(channel["id"])
-    held.username = None
-    held.members.discard(reader)
+    held = _expel(running, channel["id"], reader)
     ids = await running.sandbox.publish(channel["id"], count=2, silent=True)
     await running.parse()
 

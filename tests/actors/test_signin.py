@@ -94,7 +94,7 @@ async def test_an_unknown_number_fails_only_after_its_code(ref, dc, store):
 
 async def test_an_expired_code_ends_the_sign_in(ref, dc, phone):
     step = await ref.call(StartSignIn(phone=phone))
-    dc.dc.codes[phone[1:]].expires = 0
+    dc.dc.logins.codes[phone[1:]].expires = 0
     step = await ref.call(EnterCode(sign_in_id=step.sign_in_id, code="12345"))
     assert (step.state, "expired" in step.error) == ("failed", True)
 

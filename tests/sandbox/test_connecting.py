@@ -23,7 +23,7 @@ async def test_a_fresh_key_is_exchanged_over_each_transport(connect: Connect, co
     client = await connect(None, connection=connection)
     config = await client(functions.help.GetConfigRequest())
     assert config.this_dc == 203
-    assert [(option.id, option.ip_address) for option in config.dc_options] == [(203, "127.0.0.1")]
+    assert [(option.id, option.ip_address) for option in config.dc_options] == [(203, "127.0.0.1"), (204, "127.0.0.1")]
 
 
 @pytest.mark.parametrize("connection", [ConnectionTcpFull, ConnectionTcpAbridged, ConnectionTcpIntermediate])

@@ -45,7 +45,7 @@ async def test_posts_edits_and_deletes_are_pushed_and_stand_in_the_ledger(dc: Sa
     posts = {post["id"]: post for post in channel["posts"]}
     assert list(posts)[-5:] == [top + 1, top + 2, top + 4, top + 5, top + 6]
     assert (posts[top + 2]["text"], posts[top + 2]["edited"] is not None) == ("A", True)
-    assert posts[top + 1].keys() == {"id", "date", "text", "edited", "media", "service"}
+    assert posts[top + 1].keys() >= {"id", "date", "text", "edited", "media", "service"}
     assert [(await soon(heard)).message.text for _ in range(2)] == ["a", "b"]
     assert heard.empty()
     assert len((await ask(http, "GET", "/ledger"))[1]["channels"]) == 6
@@ -142,15 +142,27 @@ async def test_a_fault_can_delay_an_answer_or_drop_the_connection(dc: Sandbox, c
     ("method", "path", "body", "status", "says"),
     [
         ("POST", "/posts", {"channel": "nowhere", "count": 1}, 404, "no channel 'nowhere'"),
-        ("POST", "/posts", {"channel": "gorod_news", "count": -1}, 400, "count: a whole number"),
+        ("POST", "/posts", {"channel": "gorod_news", "count": -1}, 400, "count: Input should be greater"),
         ("POST", "/posts", {"channel": "gorod_news", "count": 0}, 400, "nothing to publish"),
-        ("POST", "/posts", {"channel": "gorod_news", "posts": ["a"]}, 400, "text: text is expected"),
-        ("POST", "/posts", {"channel": "gorod_news", "txet": "a"}, 400, "unknown: txet"),
-        ("POST", "/posts", [1], 400, "must be a JSON object"),
+        ("POST", "/posts", {"channel": "gorod_news", "posts": ["a"]}, 400, "posts.0: Input should be an object"),
+        (
+            "POST",
+            "/posts",
+            {"channel": "gorod_news", "txet": "a"},
+            400,
+            "txet: is not known here; PostsBody has channel, text",
+        ),
+        ("POST", "/posts", [1], 400, "the body: Input should be an object"),
         ("POST", "/edits", {"channel": "gorod_news", "id": 10**9, "text": "a"}, 404, "has no post"),
-        ("POST", "/deletes", {"channel": "gorod_news", "ids": ["a"]}, 400, "whole numbers"),
+        ("POST", "/deletes", {"channel": "gorod_news", "ids": ["a"]}, 400, "ids.0: Input should be a valid integer"),
         ("POST", "/faults", {"method": "messages.getHistory"}, 400, "needs a delay"),
-        ("POST", "/faults", {"method": "x", "error": {"code": "a"}}, 400, "code: a whole number"),
+        (
+            "POST",
+            "/faults",
+            {"method": "x", "error": {"code": "a"}},
+            400,
+            "error.code: Input should be a valid integer",
+        ),
         ("GET", "/sessions/nobody", None, 404, "no account 'nobody'"),
         ("GET", "/ledger?channel=99", None, 404, "no channel '99'"),
         ("GET", "/nothing", None, 404, "docs/sandbox.md"),

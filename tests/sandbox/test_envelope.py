@@ -9,6 +9,8 @@ import pytest
 from telethon import functions, types
 from telethon.tl.core import GzipPacked
 
+from sandbox.changes import Posted
+from sandbox.channels import MAX_EVENTS, Channel
 from sandbox.crypto import tl_bytes
 from sandbox.envelope import (
     CONTAINER,
@@ -25,7 +27,8 @@ from sandbox.envelope import (
     unfold,
 )
 from sandbox.keys import MAX_STRANGERS, Keyring
-from sandbox.world import MAX_EVENTS, Channel, Post, Posted, World
+from sandbox.posts import Post
+from sandbox.world import World
 
 PING = bytes(functions.PingRequest(1))
 

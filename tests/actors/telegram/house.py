@@ -28,7 +28,7 @@ from actors.telegram.client import AccountClient, build_client
 from actors.telegram.session import AccountSession
 from config.model import Collection, Datacenter, Settings, Telegram
 from sandbox.client import Sandbox
-from sandbox.dispatch import Rule
+from sandbox.faults import Rule
 
 
 def open_sandbox() -> Sandbox:

@@ -133,7 +133,6 @@ async def test_an_unreachable_service_is_tried_again_and_leaves_nothing_open(dc)
         with pytest.raises(TryAgain):
             async with connected(client, AccountId(me), on_end=lambda: None):
                 pass
-        dc.dc._server = None
 
 
 async def test_a_client_that_is_gone_for_good_says_why(dc):
