@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sandbox.client import Sandbox
 from sandbox.datacentre import NotLoopbackError
+from sandbox.exports import ExportError
 from sandbox.generate import PostsFolderError, ShapeError
 from sandbox.state import StateError
 from sandbox.world import DC_ID
@@ -40,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     option("--rate", type=float, default=0.0, metavar="R", help="new posts a second in generated channels (default: 0)")
     option("--seed", type=int, default=1, metavar="S", help="the same seed makes the same world (default: 1)")
     option("--posts-dir", type=Path, metavar="DIR", help="load every *.json of this folder as a channel")
+    option("--export", type=Path, metavar="FILE", help="load the channels of a Telegram Desktop export (result.json)")
+    option("--limits", action="store_true", help="enforce the usual limits: floods are answered with growing waits")
     option("--listen", type=_place, default=anywhere, metavar="HOST:PORT", help="for clients (default: 127.0.0.1:0)")
     option("--control", type=_place, default=anywhere, metavar="HOST:PORT", help="for HTTP (default: 127.0.0.1:0)")
     option("--state", type=Path, metavar="DIR", help="keep keys and all that happens over a restart (default: nothing)")
@@ -60,6 +63,8 @@ async def _serve(options: argparse.Namespace) -> None:
         seed=options.seed,
         rate=options.rate,
         posts_dir=options.posts_dir,
+        export=options.export,
+        limits=options.limits,
         state=options.state,
         host=options.listen[0],
         port=options.listen[1],
@@ -100,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("telethon").setLevel(logging.WARNING)
     try:
         asyncio.run(_serve(options))
-    except (PostsFolderError, ShapeError, StateError, NotLoopbackError) as error:
+    except (PostsFolderError, ExportError, ShapeError, StateError, NotLoopbackError) as error:
         print(f"sandbox: {error}", file=sys.stderr)  # noqa: T201 - one clear line for whoever started it
         return 2
     except OSError as error:

@@ -209,6 +209,10 @@ class FaultBody(Body):
         return (0 if scheduled else 1) if self.count is None else self.count
 
 
+class FilesBody(Body):
+    dc_id: Literal[203, 204]
+
+
 class DropBody(Body):
     down: Seconds = 0.0
 

@@ -9,7 +9,9 @@ from typing import Any, Self
 from sandbox import control, ledger
 from sandbox.datacentre import CODE_LIFETIME, DataCentre, shape_row
 from sandbox.generate import Shape, ShapeError
+from sandbox.limits import USUAL
 from sandbox.state import State
+from sandbox.switches import Switches
 from sandbox.world import World
 
 MAX_RATE = 10_000.0
@@ -30,8 +32,11 @@ class Sandbox:
         seed: int = 1,
         rate: float = 0.0,
         posts_dir: Path | str | None = None,
+        export: Path | str | None = None,
         state: Path | str | None = None,
         code_lifetime: float = CODE_LIFETIME,
+        switches: Switches | None = None,
+        limits: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
         control_host: str = "127.0.0.1",
@@ -43,18 +48,21 @@ class Sandbox:
             posts=posts,
             seed=seed,
             posts_dir=Path(posts_dir) if posts_dir is not None else None,
+            export=Path(export) if export is not None else None,
         )
         if not 0 <= rate <= MAX_RATE:
             raise ShapeError(f"a rate of {rate} posts a second is not from 0 to {MAX_RATE:.0f}")
         self._rate = rate
         self._state = Path(state) if state is not None else None
         self._code_lifetime = code_lifetime
+        self._switches = switches
+        self._limits = limits
         self._place, self._control_place = (host, port), (control_host, control_port)
         self.dc: DataCentre
         self._control: control.Control
 
     async def __aenter__(self) -> Self:
-        """Raises PostsFolderError, StateError, NotLoopbackError, OSError."""
+        """Raises PostsFolderError, ExportError, StateError, NotLoopbackError, OSError."""
         # In a thread: files are read here, and the lock of a state directory may be waited for.
         self.dc = await asyncio.to_thread(self._build)
         self._control = control.Control(self.dc)
@@ -69,11 +77,16 @@ class Sandbox:
     def _build(self) -> DataCentre:
         state = State.open(self._state, shape_row(self._shape)) if self._state else None
         try:
-            return DataCentre.build(self._shape, state, rate=self._rate, code_lifetime=self._code_lifetime)
+            dc = DataCentre.build(
+                self._shape, state, rate=self._rate, code_lifetime=self._code_lifetime, switches=self._switches
+            )
         except BaseException:
             if state:
                 state.close()
             raise
+        if self._limits:
+            dc.dispatcher.limits.enforce(USUAL)
+        return dc
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

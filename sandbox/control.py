@@ -20,6 +20,7 @@ from sandbox.bodies import (
     EditBody,
     FaultBody,
     FiguresBody,
+    FilesBody,
     FoundBody,
     LetterBody,
     LimitsBody,
@@ -337,6 +338,13 @@ async def expire_salts(request: web.Request) -> web.Response:
 async def expire_references(request: web.Request) -> web.Response:
     request.app[DC].world.expire_references()
     return _nothing()
+
+
+@routes.post("/files")
+async def move_files(request: web.Request) -> web.Response:
+    body = await _read(request, FilesBody)
+    request.app[DC].world.move_files(body.dc_id)
+    return web.json_response(body.model_dump())
 
 
 @routes.get("/limits")

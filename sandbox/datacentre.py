@@ -19,6 +19,7 @@ from sandbox.channels import Channel, Event
 from sandbox.clock import Clock
 from sandbox.crypto import ServerKey
 from sandbox.dispatch import Dispatcher
+from sandbox.exports import export_digest
 from sandbox.generate import Shape, build_world, folder_digest
 from sandbox.hub import Hub
 from sandbox.keys import AuthKey, Json, Keyring
@@ -37,6 +38,8 @@ CODE_LIFETIME = 300.0
 GENERATION = 2
 """Counted up when the same shape gives another world, so that an older state directory isn't read as one of it."""
 DC_IDS = (DC_ID, OTHER_DC_ID)
+GROWTH = 0.25
+"""The part of the posts at a steady rate that is followed by growing views of an older one."""
 MAX_CONNECTIONS = 5_000
 """Beyond them new ones are refused: 1,000 accounts need 2,000 while each moves to a new connection."""
 FIRST_BYTES_WITHIN = 15.0
@@ -89,6 +92,8 @@ class DataCentre:
         self.logins = Logins(self.clock, code_lifetime)
         self.switches = switches or Switches()
         self.doors = tuple(Door(dc_id) for dc_id in DC_IDS)
+        self.published = 0
+        """Posts and group messages that came while it ran."""
         self._state = state
         self._rate = rate
         self._random = random.Random(f"{shape.seed}/live")
@@ -99,7 +104,10 @@ class DataCentre:
 
     @classmethod
     def build(cls, shape: Shape, state: State | None = None, **options: Any) -> Self:
-        """The world as the seed made it, and as the state's journal changed it. Raises PostsFolderError, StateError."""
+        """The world as the seed made it, and as the state's journal changed it.
+
+        Raises PostsFolderError, ExportError, StateError.
+        """
         dc = cls(shape, state, **options)
         if state:
             for row in state.saved_keys():
@@ -223,6 +231,7 @@ class DataCentre:
 
     def _move_channel(self, channel: Channel, change: Posted | Grown | Edited | Deleted, *, silent: bool) -> None:
         events = self._carry_out(change)
+        self.published += sum(event.kind == "new" for event in events)
         if not silent:
             self.hub.channel_moved(channel, events, change.at)
 
@@ -367,10 +376,11 @@ class DataCentre:
             await asyncio.sleep(max(0.0, due - loop.time()))
             channel = self._random.choice(channels)
             self.publish(channel, count=1)
-            self._grow_views(channel)
+            if self._random.random() < GROWTH:
+                self._grow_views(channel)
 
     def _grow_views(self, channel: Channel) -> None:
-        """One of a channel's last posts is read a little more, with every new post."""
+        """One of a channel's last posts is read a little more."""
         post_id = self._random.choice(channel.ids[-10:])
         post = channel.posts[post_id]
         if not post.service:
@@ -394,7 +404,7 @@ def _twin(channel_id: int, post: Post, post_id: int) -> Post:
 
 
 def shape_row(shape: Shape) -> Json:
-    """What a state directory remembers of a shape, to refuse another one. Raises PostsFolderError."""
+    """What a state directory remembers of a shape, to refuse another one. Raises PostsFolderError, ExportError."""
     return {
         "accounts": shape.accounts,
         "channels": shape.channels,
@@ -402,4 +412,5 @@ def shape_row(shape: Shape) -> Json:
         "seed": shape.seed,
         "generation": GENERATION,
         "posts_dir": folder_digest(shape.posts_dir) if shape.posts_dir else None,
+        "export": export_digest(shape.export) if shape.export else None,
     }

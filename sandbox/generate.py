@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.channels import Channel
+from sandbox.exports import load_export
 from sandbox.phrases import CHANNELS, NAMES, write_text
 from sandbox.posts import Post, Posts
 from sandbox.world import DC_ID, Account, World
@@ -44,6 +45,8 @@ class Shape:
     """Over all generated channels; None for 50 a channel."""
     seed: int = 1
     posts_dir: Path | None = None
+    export: Path | None = None
+    """A `result.json` of Telegram Desktop."""
 
     def __post_init__(self) -> None:
         if self.accounts < 1:
@@ -57,10 +60,13 @@ class Shape:
 
 
 def build_world(shape: Shape) -> World:
-    """Raises PostsFolderError."""
+    """Raises PostsFolderError, ExportError."""
     accounts = [*(_account(n, shape.seed) for n in range(shape.accounts)), _bot(shape.seed)]
     loaded = list(load_channels(shape.posts_dir)) if shape.posts_dir else []
     generated = [_channel(n, shape) for n in range(shape.channels)]
+    if shape.export:
+        names = [channel.username for channel in loaded + generated if channel.username]
+        loaded += load_export(shape.export, names)
     users = [account.id for account in accounts if not account.is_bot]
     for n, channel in enumerate(loaded):
         channel.members = {users[(n + k) % len(users)] for k in range(2)}

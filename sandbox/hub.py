@@ -61,7 +61,8 @@ class Hub:
         """Push a channel's events to every member that listens, each with the member's own access hash."""
         if channel.silent or not any(member in self._listening for member in channel.members):
             return
-        updates = [update for event in events if (update := codec.channel_update(self._world, channel, event))]
+        made = (codec.channel_update(self._world, channel, event) for event in events)
+        updates = [codec.Raw(bytes(update)) for update in made if update is not None]
         writers = set() if channel.broadcast else self._writers(channel, events)
         for start in range(0, len(updates), MAX_PUSHED):
             self._tell_members(channel, updates[start : start + MAX_PUSHED], at, writers)

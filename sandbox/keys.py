@@ -35,7 +35,7 @@ class AuthKey:
     id: bytes = b""
     awaits_password: int = 0
     """The account whose code was right and whose password is still to come; forgotten by a restart."""
-    use: "Use" = field(default_factory=lambda: Use())
+    use: "Use" = field(default_factory=lambda: Use())  # noqa: PLW0108 - the class comes below
 
     def __post_init__(self) -> None:
         self.id = auth_key_id(self.key)
@@ -69,7 +69,7 @@ class Use:
         return len(self._open) - (connection in self._open)
 
     def begin(self, connection: object) -> bool:
-        """Note a call. Whether it is parallel: over a connection that another has overtaken, or beside its open call."""
+        """Note a call. Whether it is parallel: over a connection that another overtook, or beside another's open call."""
         parallel = connection in self._overtaken or any(
             calls for other, calls in self._open.items() if other is not connection
         )

@@ -47,6 +47,7 @@ def requests(dc: DataCentre) -> dict[str, Any]:
         "history": _nested(counts.history),
         "floods": _nested(counts.floods),
         "parallel": {str(account): count for account, count in sorted(counts.parallel.items())},
+        "published": dc.published,
         "pushes": {"sent": dc.hub.pushed, **dc.hub.turbulence.happened},
         "unknown": sorted(counts.unknown),
     }

@@ -35,10 +35,11 @@ class Post:
     text: str = ""
     entities: tuple[Entity, ...] = ()
     media: str = ""
-    """`photo`, `document`, `video`, `animation`, `audio`, `voice`, `sticker`, `poll`, `webpage`, `geo` or ''."""
+    """`photo`, `document`, `video`, `animation`, `audio`, `voice`, `sticker`, `poll`, `webpage`, `geo`, `unsupported`
+    or ''."""
     file: File | None = None
     service: str = ""
-    """`create`, `title`, `pin`, `photo`, `join` or '' for an ordinary post."""
+    """`create`, `title`, `pin`, `photo`, `join`, another action's name or text, or '' for an ordinary post."""
     edited: int = 0
     """When it was last edited; 0 for never."""
     edit_hidden: bool = False
@@ -97,7 +98,10 @@ class Posts:
         return self._maker(post_id, self.dates[place])
 
     def get(self, post_id: int) -> Post | None:
-        return self[post_id] if post_id in self else None
+        try:
+            return self[post_id]
+        except KeyError:
+            return None
 
     def values(self) -> Iterator[Post]:
         for post_id in self.ids:

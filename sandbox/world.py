@@ -140,6 +140,11 @@ class World:
     def channels_of(self, account_id: int) -> list[Channel]:
         return [self.channels[channel_id] for channel_id in self._joined.get(account_id, ())]
 
+    def move_files(self, dc_id: int) -> None:
+        """All files lie in this data centre from now on."""
+        self.files_dc = dc_id
+        self.shelf.clear()
+
     def expire_references(self) -> None:
         """Every file reference given out so far becomes void; messages read from now on carry new ones."""
         self.references += 1

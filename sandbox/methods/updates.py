@@ -16,8 +16,9 @@ TIMEOUT = 30
 
 
 def state(call: Call, pts: int | None = None) -> Any:
-    box = call.dc.world.boxes[call.account.id]
-    return types.updates.State(pts=box.pts if pts is None else pts, qts=1, date=call.dc.clock.seconds(), seq=1, unread_count=0)
+    now = call.dc.clock.seconds()
+    own = call.dc.world.boxes[call.account.id].pts if pts is None else pts
+    return types.updates.State(pts=own, qts=1, date=now, seq=1, unread_count=0)
 
 
 def get_state(call: Call, _: Any) -> Any:
