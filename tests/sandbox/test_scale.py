@@ -50,14 +50,14 @@ def test_the_same_seed_makes_the_same_world_in_whatever_order_it_is_read() -> No
 
 
 def test_the_shelf_keeps_what_fits_and_forgets_the_oldest_first() -> None:
-    shelf = Shelf(room=10 * (100 + Shelf.OVERHEAD))
-    for number in range(1, 26):
+    shelf = Shelf(room=80 * (100 + Shelf.OVERHEAD))
+    for number in range(1, 1001):
         shelf.put(1, number, bytes(100))
-    assert len(shelf) == 10
-    assert [shelf.find(1, number) is not None for number in (15, 16, 25)] == [False, True, True]
-    shelf.drop(1, 20)
-    shelf.put(1, 30, bytes(100))
-    assert (len(shelf), shelf.find(1, 16) is not None) == (10, True)
+        assert 70 <= len(shelf) <= 80 or number < 80
+    kept = [number for number in range(1, 1001) if shelf.find(1, number) is not None]
+    assert kept == list(range(1001 - len(shelf), 1001))
+    shelf.drop(1, 990)
+    assert (shelf.find(1, 990), len(shelf)) == (None, len(kept) - 1)
 
 
 def test_messages_on_the_shelf_are_the_ones_that_would_be_made_anew() -> None:
