@@ -156,7 +156,7 @@ async def run(code: str, given: dict[str, Any]) -> dict[str, Any]:
 async def measure_serving(dc: Running, world: Any, posts: int) -> dict[str, Any]:
     """Read `posts` posts twice."""
     # The access hash is a function of the seed; the bench asks for it as a client would.
-    from sandbox.generate import Shape, build_world  # noqa: PLC0415 - only to compute access hashes
+    from sandbox.generate import Shape, build_world
 
     account = world["accounts"][0]["id"]
     hashes = build_world(Shape(accounts=1000, channels=1, posts=0))

@@ -45,9 +45,9 @@ class Draft(Body):
     views: int = Field(1, ge=0, le=MAX_ID)
     forwards: int = Field(0, ge=0, le=MAX_ID)
     forwarded_from: str = ""
-    forwarded_post: tuple[int, int] | None = None
+    forwarded_post: tuple[Annotated[int, Field(ge=1, lt=2**40)], Id] | None = None
     author: str = ""
-    sender: int = 0
+    sender: int = Field(0, ge=0, lt=2**63)
     thread: int = Field(0, ge=0, le=MAX_ID)
     reactions: dict[str, Annotated[int, Field(ge=0, le=MAX_ID)]] = {}
 
@@ -70,7 +70,7 @@ def check_entities(text: str, entities: Entities) -> None:
             raise ValueError(f"{kind!r} is no kind of entity: {', '.join(sorted(ENTITY_KINDS))}")
         if offset < 0 or size < 1 or offset + size > length:
             raise ValueError(f"the {kind} at {offset}, {size} UTF-16 units long, isn't within the text")
-        if kind in ("custom_emoji", "mention_name") and not argument.isdecimal():
+        if kind in ("custom_emoji", "mention_name") and not (argument.isdecimal() and int(argument) < 2**63):
             raise ValueError(f"a {kind} needs a number as its argument")
 
 
@@ -242,4 +242,5 @@ class SwitchesBody(Body):
     too_long_above: int | None = None
     too_long_after: int | None = None
     peer_batch_fails: bool | None = None
+    max_joined: int | None = None
     account_too_long_above: int | None = None

@@ -55,6 +55,10 @@ class Channel:
     """In a discussion group: the channel's post ids to the ids of their twins here."""
     comments: Counter[int] = field(default_factory=Counter)
     """In a discussion group: how many comments stand below each root."""
+    random_ids: dict[tuple[int, int], int] = field(default_factory=dict)
+    """In a group: messages by their writers and the numbers that these gave them; a restart forgets them."""
+    viewed: set[tuple[int, int]] = field(default_factory=set)
+    """Accounts and the posts that they were counted as readers of; a restart forgets them."""
     top_ever: int = 0
     pts: int = 1
     first_pts: int = 1
@@ -101,13 +105,23 @@ class Channel:
 
         The offset is a place between two messages; `add_offset` moves it, negative towards newer ones.
         """
-        if offset_id > 0:
-            place = bisect_left(self.posts.ids, offset_id)
-        elif offset_date > 0:
-            place = bisect_left(self.posts.dates, offset_date)
-        else:
-            place = len(self.posts)
-        return page_slice(self.posts.ids, place, add_offset, limit)
+        return page_of(
+            self.ids,
+            self.posts.dates,
+            offset_id=offset_id,
+            offset_date=offset_date,
+            add_offset=add_offset,
+            limit=limit,
+        )
+
+    def is_root(self, post: Post) -> bool:
+        """Whether a post is its channel's one in this discussion group, below which comments stand."""
+        return (
+            post.forwarded_post is not None
+            and not self.broadcast
+            and post.forwarded_post[0] == self.linked_id
+            and self.roots.get(post.forwarded_post[1]) == post.id
+        )
 
     def thread(self, root: int) -> list[int]:
         """Ids of a thread's comments, rising. Walks the group: threads are rare and small here."""
@@ -125,8 +139,16 @@ class Channel:
         return event
 
 
-def page_slice(ids: Sequence[int], place: int, add_offset: int, limit: int) -> list[int]:
-    """`limit` ids that end `add_offset` before `place`, newest first, clipped at both ends."""
+def page_of(
+    ids: Sequence[int], dates: Sequence[int], *, offset_id: int, offset_date: int, add_offset: int, limit: int
+) -> list[int]:
+    """The same of any ids that rise, with the dates of their messages."""
+    if offset_id > 0:
+        place = bisect_left(ids, offset_id)
+    elif offset_date > 0:
+        place = bisect_left(dates, offset_date)
+    else:
+        place = len(ids)
     top = place - add_offset
     low = max(0, top - limit)
     return list(reversed(ids[low : max(0, top)]))

@@ -1,7 +1,8 @@
 """From the world's rows to Telegram's constructors; the only place besides methods/ that names them."""
 
+import struct
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from telethon.tl import types
 
@@ -21,8 +22,25 @@ class Raw(bytes):
 
     __slots__ = ()
 
+    sender: int = 0
+    users: frozenset[int] = frozenset()
+    channels: frozenset[int] = frozenset()
+
     def _bytes(self) -> bytes:
         return self
+
+
+class Naming(Raw):
+    """A finished message that names others: who wrote it, and all whom an answer that holds it has to describe."""
+
+    def __new__(cls, made: bytes, sender: int, users: frozenset[int], channels: frozenset[int]) -> Self:
+        self = super().__new__(cls, made)
+        self.sender, self.users, self.channels = sender, users, channels
+        return self
+
+    def out(self) -> Raw:
+        """The message as its own writer sees it. Flags follow the constructor, and `out` is flags.1 in both kinds."""
+        return Raw(self[:4] + (int.from_bytes(self[4:8], "little") | 2).to_bytes(4, "little") + self[8:])
 
 
 _PLAIN_ENTITIES: dict[str, Any] = {
@@ -87,16 +105,52 @@ def message(world: World, channel: Channel, post_id: int) -> Raw:
     cached = world.shelf.find(channel.id, post_id)
     if isinstance(cached, Raw):
         return cached
-    made = Raw(bytes(_message(world, channel, channel.posts[post_id])))
+    post = channel.posts[post_id]
+    made = Raw(bytes(_message(world, channel, post)))
+    users, channels = _named(world, channel, post)
+    if users or channels:
+        made = Naming(made, post.sender, users, channels)
     world.shelf.put(channel.id, post_id, made)
     return made
 
 
+def _named(world: World, channel: Channel, post: Post) -> tuple[frozenset[int], frozenset[int]]:
+    """Users and other channels that a post speaks of, as far as they exist."""
+    users = {post.sender, *(int(argument) for kind, _, _, argument in post.entities if kind == "mention_name")}
+    channels = {post.forwarded_post[0]} if post.forwarded_post else set()
+    if channel.broadcast and (thread := _thread(world, channel, post)):
+        group, root = thread
+        channels.add(group.id)
+        users.update(_repliers(group, root))
+    return frozenset(users & world.accounts.keys()), frozenset(channels & world.channels.keys() - {channel.id})
+
+
+def message_for(world: World, viewer: int, channel: Channel, post_id: int) -> Raw:
+    """The same as one account sees it: what it wrote itself is marked so. Raises KeyError."""
+    made = message(world, channel, post_id)
+    return made.out() if isinstance(made, Naming) and made.sender == viewer else made
+
+
+def parties(world: World, viewer: int, channel: Channel, messages: Iterable[Raw] = ()) -> dict[str, list[Any]]:
+    """`chats` and `users` of an answer about a channel: itself, and whomever these messages name."""
+    users: set[int] = set()
+    channels: set[int] = set()
+    for row in messages:
+        users |= row.users
+        channels |= row.channels
+    others = (world.channels[channel_id] for channel_id in sorted(channels - {channel.id}))
+    return {
+        "chats": [chat(world, viewer, each) for each in (channel, *others)],
+        "users": [user(world, viewer, world.accounts[user_id]) for user_id in sorted(users)],
+    }
+
+
 def _message(world: World, channel: Channel, post: Post) -> Any:
     peer = types.PeerChannel(channel.id)
-    sender = types.PeerUser(post.sender) if post.sender else None
-    reply = types.MessageReplyHeader(reply_to_msg_id=post.reply_to) if post.reply_to else None
-    if reply and post.thread and post.thread != post.reply_to:
+    sender = _sender(channel, post)
+    target = post.reply_to or post.thread
+    reply = types.MessageReplyHeader(reply_to_msg_id=target) if target else None
+    if reply and post.thread and post.thread != target:
         reply.reply_to_top_id = post.thread
     if post.service:
         return types.MessageService(
@@ -116,7 +170,7 @@ def _message(world: World, channel: Channel, post: Post) -> Any:
         post=channel.broadcast or None,
         from_id=sender,
         noforwards=channel.noforwards or None,
-        fwd_from=_forward(channel, post),
+        fwd_from=_forward(world, channel, post),
         reply_to=reply,
         media=_media(world, channel, post),
         entities=entities_out(post.entities),
@@ -131,31 +185,74 @@ def _message(world: World, channel: Channel, post: Post) -> Any:
     )
 
 
-def _forward(channel: Channel, post: Post) -> Any:
+def _sender(channel: Channel, post: Post) -> Any:
+    """Nobody in a channel; in a group a user, the channel whose post was forwarded there, or the group itself."""
+    if channel.broadcast:
+        return None
+    if post.sender:
+        return types.PeerUser(post.sender)
+    return types.PeerChannel(channel.linked_id if channel.is_root(post) else channel.id)
+
+
+def _forward(world: World, channel: Channel, post: Post) -> Any:
     if post.forwarded_post is not None:
-        origin = types.PeerChannel(post.forwarded_post[0])
-        header = types.MessageFwdHeader(date=post.date, from_id=origin, channel_post=post.forwarded_post[1])
-        if channel.linked_id == post.forwarded_post[0]:  # the root of a comment thread
-            header.saved_from_peer, header.saved_from_msg_id = origin, post.forwarded_post[1]
+        origin_id, origin_post = post.forwarded_post
+        original = world.channels[origin_id].posts.get(origin_post) if origin_id in world.channels else None
+        header = types.MessageFwdHeader(
+            date=original.date if original else post.date,
+            from_id=types.PeerChannel(origin_id),
+            channel_post=origin_post,
+            post_author=original.author or None if original else None,
+        )
+        if channel.is_root(post):
+            header.saved_from_peer, header.saved_from_msg_id = header.from_id, origin_post
         return header
     if post.forwarded_from:
         return types.MessageFwdHeader(date=post.date - 600, from_name=post.forwarded_from)
     return None
 
 
-def _replies(world: World, channel: Channel, post: Post) -> Any:
-    """How many comments a post has: for the post, and for its twin in the discussion group."""
+def _thread(world: World, channel: Channel, post: Post) -> tuple[Channel, int] | None:
+    """Group and root of the comments below a channel's post or below its twin in the group; None for no thread."""
     if not channel.linked_id:
         return None
     if not channel.broadcast:
-        count = channel.comments.get(post.id, 0)
-        return types.MessageReplies(replies=count, replies_pts=channel.pts) if post.forwarded_post else None
+        return (channel, post.id) if channel.is_root(post) else None
     group = world.channels[channel.linked_id]
     root = group.roots.get(post.id)
-    if root is None:
+    return (group, root) if root else None
+
+
+def _repliers(group: Channel, root: int) -> list[int]:
+    """The last three who commented, the newest first."""
+    if not group.comments.get(root):
+        return []
+    writers = [group.posts[post_id].sender for post_id in reversed(group.thread(root))]
+    return [writer for writer in dict.fromkeys(writers) if writer][:3]
+
+
+def _replies(world: World, channel: Channel, post: Post) -> Any:
+    """How many comments a post has: for the post, and for its twin in the discussion group."""
+    thread = _thread(world, channel, post)
+    if thread is None:
         return None
+    group, root = thread
     count = group.comments.get(root, 0)
-    return types.MessageReplies(replies=count, replies_pts=group.pts, comments=True, channel_id=group.id)
+    replies = types.MessageReplies(
+        replies=count, replies_pts=group.pts, max_id=group.thread(root)[-1] if count else None
+    )
+    if channel.broadcast:
+        replies.comments, replies.channel_id = True, group.id
+        replies.recent_repliers = [types.PeerUser(writer) for writer in _repliers(group, root)] or None
+    return replies
+
+
+def figures(world: World, channel: Channel, post: Post | None) -> Any:
+    """What is counted below a post; nothing at all for one that isn't there."""
+    if post is None:
+        return types.MessageViews()
+    views, forwards = (post.views, post.forwards) if channel.broadcast else (None, None)
+    return types.MessageViews(views=views, forwards=forwards, replies=_replies(world, channel, post))
 
 
 def reactions(rows: Sequence[Reaction]) -> Any:
@@ -179,17 +276,42 @@ def _action(channel: Channel, post: Post) -> Any:
 
 
 def file_id(channel: Channel, post: Post) -> int:
-    """Names the post too, so that nothing needs to be kept of a file."""
-    return channel.id << 32 | post.id
+    """Names the post too, so that nothing needs to be kept of a file. Of a channel's id only 31 bits have room."""
+    return (channel.id & _LOW) << 32 | post.id
+
+
+_LOW = 2**31 - 1
+
+
+def file_origin(world: World, file: int) -> tuple[Channel, Post] | None:
+    """The post that a file belongs to; None when there is none, or it was deleted."""
+    for high in range(2**9):  # ids go on to 40 bits, nearly all of them are the first or second guess
+        channel = world.channels.get(high << 31 | file >> 32)
+        post = channel.posts.get(file & 0xFFFF_FFFF) if channel else None
+        if channel and post:
+            return channel, post
+    return None
 
 
 def file_hash(file: int) -> int:
     return file ^ 0x5A5A5A5A
 
 
+_REFERENCE = struct.Struct("<7siq")
+
+
 def file_reference(world: World, file: int) -> bytes:
     """Good until the world's references expire all at once."""
-    return b"sandbox" + world.references.to_bytes(4, "little") + file.to_bytes(8, "little")
+    return _REFERENCE.pack(b"sandbox", world.references, file)
+
+
+def reference_fault(world: World, file: int, reference: bytes) -> str:
+    """What is wrong with a file reference, in the service's words; '' for a good one."""
+    if not reference:
+        return "FILE_REFERENCE_EMPTY"
+    if len(reference) != _REFERENCE.size or _REFERENCE.unpack(reference)[::2] != (b"sandbox", file):
+        return "FILE_REFERENCE_INVALID"
+    return "" if reference == file_reference(world, file) else "FILE_REFERENCE_EXPIRED"
 
 
 def photo_sizes(file: File | None) -> Sequence[tuple[str, int, int]]:
@@ -198,6 +320,22 @@ def photo_sizes(file: File | None) -> Sequence[tuple[str, int, int]]:
 
 def document_size(post: Post) -> int:
     return (post.file.size if post.file else 0) or 120_000 + post.id % 50_000
+
+
+_MIMES = {
+    "document": "application/pdf",
+    "video": "video/mp4",
+    "animation": "video/mp4",
+    "audio": "audio/mpeg",
+    "voice": "audio/ogg",
+    "sticker": "image/webp",
+}
+
+
+def document_mime(post: Post) -> str:
+    """'' when the post has no document."""
+    made = _MIMES.get(post.media, "")
+    return (post.file.mime if post.file else "") or made if made else ""
 
 
 def _media(world: World, channel: Channel, post: Post) -> Any:
@@ -218,17 +356,10 @@ def _media(world: World, channel: Channel, post: Post) -> Any:
             return types.MessageMediaWebPage(types.WebPage(file, url, url, 0, type="article", title=channel.title))
         case "geo":
             return types.MessageMediaGeo(types.GeoPoint(long=37.6, lat=55.7, access_hash=0))
+        case "unsupported":
+            return types.MessageMediaUnsupported()
         case _:
             return _document(world, file, post)
-
-
-_MIMES = {
-    "video": "video/mp4",
-    "animation": "video/mp4",
-    "audio": "audio/mpeg",
-    "voice": "audio/ogg",
-    "sticker": "image/webp",
-}
 
 
 def _document(world: World, file: int, post: Post) -> Any:
@@ -250,10 +381,15 @@ def _document(world: World, file: int, post: Post) -> Any:
     name = known.name or (f"table-{post.id}.pdf" if post.media == "document" else "")
     if name:
         attributes.append(types.DocumentAttributeFilename(name))
-    mime = known.mime or _MIMES.get(post.media, "application/pdf")
-    size = document_size(post)
     document = types.Document(
-        file, file_hash(file), file_reference(world, file), post.date, mime, size, world.files_dc, attributes
+        id=file,
+        access_hash=file_hash(file),
+        file_reference=file_reference(world, file),
+        date=post.date,
+        mime_type=document_mime(post),
+        size=document_size(post),
+        dc_id=world.files_dc,
+        attributes=attributes,
     )
     return types.MessageMediaDocument(
         document=document, video=(post.media == "video") or None, voice=(post.media == "voice") or None
@@ -314,28 +450,20 @@ def chat(world: World, viewer: int, channel: Channel) -> Any:
         has_link=True if channel.linked_id else None,
         noforwards=channel.noforwards or None,
         join_request=channel.approval or None,
+        join_to_send=True if channel.linked_id and not channel.broadcast else None,
         access_hash=access_hash,
         username=channel.username,
         participants_count=len(channel.members),
     )
 
 
-def people(world: World, viewer: int, channel: Channel, ids: Iterable[int]) -> list[Any]:
-    """Who wrote these messages; only a group's have writers."""
-    if channel.broadcast:
-        return []
-    senders = {channel.posts[post_id].sender for post_id in ids} - {0}
-    return [user(world, viewer, world.accounts[sender]) for sender in sorted(senders)]
-
-
 def history_page(world: World, viewer: int, channel: Channel, ids: Sequence[int], *, count: int | None = None) -> Any:
+    rows = [message(world, channel, post_id) for post_id in ids]
+    parts = parties(world, viewer, channel, rows)
+    if not channel.broadcast:
+        rows = [message_for(world, viewer, channel, post_id) for post_id in ids]
     return types.messages.ChannelMessages(
-        pts=channel.pts,
-        count=len(channel.ids) if count is None else count,
-        messages=[message(world, channel, post_id) for post_id in ids],
-        topics=[],
-        chats=[chat(world, viewer, channel)],
-        users=people(world, viewer, channel, ids),
+        pts=channel.pts, count=len(channel.ids) if count is None else count, messages=rows, topics=[], **parts
     )
 
 

@@ -35,7 +35,7 @@ from sandbox.world import DC_ID, OTHER_DC_ID, STANDINGS, Account, World, WorldEr
 logger = logging.getLogger(__name__)
 
 CODE_LIFETIME = 300.0
-GENERATION = 2
+GENERATION = 3
 """Counted up when the same shape gives another world, so that an older state directory isn't read as one of it."""
 DC_IDS = (DC_ID, OTHER_DC_ID)
 GROWTH = 0.25
@@ -229,11 +229,18 @@ class DataCentre:
             self._state.save_change(change)
         return self.world.apply(change)
 
-    def _move_channel(self, channel: Channel, change: Posted | Grown | Edited | Deleted, *, silent: bool) -> None:
+    def _move_channel(
+        self,
+        channel: Channel,
+        change: Posted | Grown | Edited | Deleted,
+        *,
+        silent: bool,
+        by: AuthKey | None = None,
+    ) -> None:
         events = self._carry_out(change)
         self.published += sum(event.kind == "new" for event in events)
         if not silent:
-            self.hub.channel_moved(channel, events, change.at)
+            self.hub.channel_moved(channel, events, change.at, by)
 
     def publish(
         self, channel: Channel, texts: Sequence[str] = (), *, count: int = 0, silent: bool = False
@@ -250,19 +257,29 @@ class DataCentre:
         return ids
 
     def publish_drafts(
-        self, channel: Channel, drafts: Sequence[Callable[[int], Post]], *, silent: bool = False
+        self,
+        channel: Channel,
+        drafts: Sequence[Callable[[int], Post]],
+        *,
+        silent: bool = False,
+        by: AuthKey | None = None,
     ) -> list[int]:
-        """New posts, each made from the id it gets; in a channel with a discussion group their twins follow there."""
+        """New posts, each made from the id it gets; in a channel with a discussion group their twins follow there.
+
+        Nothing is pushed to the key `by`, whose answer says it all.
+        """
         change = self.world.plan_posts(channel, drafts, self.clock.seconds(), silent=silent)
-        self._move_channel(channel, change, silent=silent)
+        self._move_channel(channel, change, silent=silent, by=by)
         ids = [post.id for post in change.posts]
         self._forward_to_group(channel, ids, silent=silent)
         return ids
 
     def _forward_to_group(self, channel: Channel, ids: Sequence[int], *, silent: bool) -> None:
         if channel.linked_id and channel.broadcast:
-            twins = [partial(_twin, channel.id, channel.posts[post_id]) for post_id in ids]
-            self.publish_drafts(self.world.channels[channel.linked_id], twins, silent=silent)
+            posts = [channel.posts[post_id] for post_id in ids]
+            twins = [partial(_twin, channel.id, post) for post in posts if not post.service]
+            if twins:
+                self.publish_drafts(self.world.channels[channel.linked_id], twins, silent=silent)
 
     def edit(
         self,
@@ -325,14 +342,25 @@ class DataCentre:
         self._carry_out(self.world.plan_invite(channel, self.clock.seconds()))
         return channel.invite
 
-    def move(self, channel: Channel, account: Account, standing: str, *, silent: bool = False) -> None:
-        """Make an account a `member`, `left`, `banned` or `waiting`, and tell it. Raises WorldError."""
+    def move(
+        self,
+        channel: Channel,
+        account: Account,
+        standing: str,
+        *,
+        silent: bool = False,
+        by: AuthKey | None = None,
+    ) -> None:
+        """Make an account a `member`, `left`, `banned` or `waiting`, and tell its sessions, but not the key `by`.
+
+        Raises WorldError.
+        """
         if standing not in STANDINGS:
             raise WorldError(f"{standing!r} is no standing: {', '.join(STANDINGS)}")
         change = Moved(channel_id=channel.id, at=self.clock.seconds(), account_id=account.id, standing=standing)
         self._carry_out(change)
         if standing != "waiting" and not silent:
-            self.hub.channel_altered(channel, change.at, only=account.id)
+            self.hub.channel_altered(channel, change.at, only=account.id, by=by)
 
     def secure(self, account: Account, *, password: str | None = None, dc_id: int | None = None) -> None:
         """Give an account a password ('' takes it away) or another home. Raises WorldError."""

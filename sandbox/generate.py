@@ -4,7 +4,7 @@ import json
 import random
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
@@ -104,12 +104,16 @@ def _bot(seed: int) -> Account:
     )
 
 
+def _channel_id(n: int, seed: int) -> int:
+    return FIRST_CHANNEL + n * 7919 + seed % 7919
+
+
 def _channel(n: int, shape: Shape) -> Channel:
     title, username = CHANNELS[n % len(CHANNELS)]
     round_ = n // len(CHANNELS)
     share = shape.total_posts // shape.channels + (n < shape.total_posts % shape.channels)
     private = n % 6 == 5
-    channel_id = FIRST_CHANNEL + n * 7919 + shape.seed % 7919
+    channel_id = _channel_id(n, shape.seed)
     recipe = Recipe(shape.seed, channel_id, title)
     channel = Channel(
         id=channel_id,
@@ -149,12 +153,15 @@ def _places(rng: random.Random, recipe: "Recipe", start: int, count: int) -> tup
 class Recipe:
     """Makes the posts of one channel from its seed, each by itself and the same one each time."""
 
-    __slots__ = ("_salt", "_seed", "_title")
+    __slots__ = ("_origin", "_salt", "_seed", "_title")
 
     def __init__(self, seed: int, channel_id: int, title: str = "Sandbox") -> None:
         self._seed = f"{seed}/{channel_id}/"
         self._salt = random.Random(self._seed).getrandbits(64) | 1
         self._title = title
+        first = _channel_id(0, seed)
+        self._origin = 0 if channel_id == first else first
+        """The channel that others forward from."""
 
     def album(self, post_id: int) -> int:
         """The album (`grouped_id`) a post belongs to; 0 for none. One block of 8 ids in 12 holds one, of 2 to 4."""
@@ -171,8 +178,9 @@ class Recipe:
 
     def __call__(self, post_id: int, date: int) -> Post:
         rng = random.Random(f"{self._seed}{post_id}")
-        # What is published while the sandbox runs has just begun to be read.
-        views = rng.randrange(50, 9_000) if date <= NEWEST else 1
+        if date > NEWEST:
+            return self._published_now(rng, post_id, date)
+        views = rng.randrange(50, 9_000)
         if post_id == 1:
             return Post(id=post_id, date=date, service="create")
         if album := self.album(post_id):
@@ -183,11 +191,13 @@ class Recipe:
             )
         roll = rng.random()
         if roll < 0.02:
-            return Post(id=post_id, date=date, service=rng.choice(("pin", "title")))
+            service = rng.choice(("pin", "title"))
+            pinned = max(1, post_id - rng.randrange(1, 10)) if service == "pin" else 0
+            return Post(id=post_id, date=date, service=service, reply_to=pinned)
         if roll < 0.08:
             return Post(id=post_id, date=date, media="photo", views=views)
         text, entities = write_text(rng, self._title, post_id)
-        return Post(
+        post = Post(
             id=post_id,
             date=date,
             text=text,
@@ -196,9 +206,21 @@ class Recipe:
             reply_to=max(1, post_id - rng.randrange(1, 20)) if rng.random() < 0.07 else 0,
             views=views,
             forwards=rng.randrange(views // 20 + 1),
-            forwarded_from="Sandbox Newsroom" if rng.random() < 0.05 else "",
             reactions=_reactions(rng, views) if rng.random() < 0.3 else (),
         )
+        if rng.random() < 0.05:
+            if self._origin and rng.random() < 0.5:
+                return replace(post, forwarded_post=(self._origin, rng.randrange(2, 40)))
+            return replace(post, forwarded_from="Sandbox Newsroom")
+        if rng.random() < 0.04:
+            return replace(post, edited=date + rng.randrange(30, 3_600))
+        return post
+
+    def _published_now(self, rng: random.Random, post_id: int, date: int) -> Post:
+        """Who asks for a post gets one: with a text, that can be edited, and that has just begun to be read."""
+        text, entities = write_text(rng, self._title, post_id)
+        media = rng.choices(("", "photo"), (3, 1))[0]
+        return Post(id=post_id, date=date, text=text, entities=entities, media=media, views=1)
 
 
 def _reactions(rng: random.Random, views: int) -> tuple[tuple[str, int], ...]:

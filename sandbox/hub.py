@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sandbox import codec
@@ -35,7 +35,9 @@ class Hub:
         """Note whose updates a session wants now; call after anything that may have changed it."""
         key = session.key
         wants = key.wants_updates and not session.quiet and not key.refusal
-        account = key.account_id if wants else 0
+        owner = self._world.accounts.get(key.account_id) if wants else None
+        # Elsewhere than at home a key is good for files and errands: nothing is pushed there.
+        account = owner.id if owner and owner.dc_id == key.dc_id else 0
         if account != session.listening_as:
             self.leave(session)
             if account:
@@ -57,47 +59,63 @@ class Hub:
         for session in [each for sessions in self._listening.values() for each in sessions if each.key is key]:
             self.leave(session)
 
-    def channel_moved(self, channel: Channel, events: list[Event], at: int) -> None:
-        """Push a channel's events to every member that listens, each with the member's own access hash."""
+    def channel_moved(self, channel: Channel, events: list[Event], at: int, by: AuthKey | None = None) -> None:
+        """Push a channel's events to every member that listens, each with the member's own access hash.
+
+        Not to the key `by`, here and below: that learns it from its answer.
+        """
         if channel.silent or not any(member in self._listening for member in channel.members):
             return
-        made = (codec.channel_update(self._world, channel, event) for event in events)
+        made = [codec.channel_update(self._world, channel, event) for event in events]
+        rows = [update.message for update in made if hasattr(update, "message")]
         updates = [codec.Raw(bytes(update)) for update in made if update is not None]
-        writers = set() if channel.broadcast else self._writers(channel, events)
         for start in range(0, len(updates), MAX_PUSHED):
-            self._tell_members(channel, updates[start : start + MAX_PUSHED], at, writers)
-
-    def _writers(self, channel: Channel, events: list[Event]) -> set[int]:
-        posts = [channel.posts.get(post_id) for event in events if event.kind != "delete" for post_id in event.ids]
-        return {post.sender for post in posts if post and post.sender}
+            self._tell_members(channel, updates[start : start + MAX_PUSHED], at, rows=rows, by=by)
 
     def figures_changed(self, channel: Channel, change: Counted) -> None:
         if not channel.silent:
             self._tell_members(channel, codec.counted_updates(channel, change), change.at)
 
-    def channel_altered(self, channel: Channel, at: int, *, only: int | None = None) -> None:
+    def channel_altered(self, channel: Channel, at: int, *, only: int | None = None, by: AuthKey | None = None) -> None:
         """Tell every member, or one account whose standing changed, to look at a channel again."""
         if only is None:
             self._tell_members(channel, [codec.channel_changed(channel)], at)
         else:
-            self._tell(only, channel, [codec.channel_changed(channel)], at)
+            self._tell(only, channel, [codec.channel_changed(channel)], at, by=by)
 
-    def _tell_members(self, channel: Channel, updates: list[Any], at: int, writers: Collection[int] = ()) -> None:
+    def _tell_members(
+        self,
+        channel: Channel,
+        updates: list[Any],
+        at: int,
+        *,
+        rows: Sequence[codec.Raw] = (),
+        by: AuthKey | None = None,
+    ) -> None:
         for member in channel.members:
             if member in self._listening:
-                self._tell(member, channel, updates, at, writers)
+                self._tell(member, channel, updates, at, rows=rows, by=by)
 
-    def _tell(self, account: int, channel: Channel, updates: list[Any], at: int, writers: Collection[int] = ()) -> None:
-        sessions = self._listening.get(account)
+    def _tell(
+        self,
+        account: int,
+        channel: Channel,
+        updates: list[Any],
+        at: int,
+        *,
+        rows: Sequence[codec.Raw] = (),
+        by: AuthKey | None = None,
+    ) -> None:
+        """`rows` are the messages among the updates, which may name others."""
+        sessions = [session for session in self._listening.get(account, ()) if by is None or session.key is not by]
         if not sessions:
             return
-        chats = [codec.chat(self._world, account, channel)]
-        users = [codec.user(self._world, account, self._world.accounts[writer]) for writer in writers]
-        body = codec.pushed(updates, users=users, chats=chats, date=at)
-        for session in tuple(sessions):
+        parts = codec.parties(self._world, account, channel, rows)
+        body = codec.pushed(updates, **parts, date=at)
+        for session in sessions:
             fate = self.turbulence.fate(account, channel.id)
             if fate == "too_long":
-                hint = codec.pushed([codec.channel_too_long(channel)], chats=chats, date=at)
+                hint = codec.pushed([codec.channel_too_long(channel)], **parts, date=at)
                 self._push(session, hint, "")
             else:
                 self._push(session, body, fate)

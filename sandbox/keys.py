@@ -69,7 +69,7 @@ class Use:
         return len(self._open) - (connection in self._open)
 
     def begin(self, connection: object) -> bool:
-        """Note a call. Whether it is parallel: over a connection that another overtook, or beside another's open call."""
+        """Note a call. Whether it is parallel: over a connection that another overtook, or beside its open call."""
         parallel = connection in self._overtaken or any(
             calls for other, calls in self._open.items() if other is not connection
         )

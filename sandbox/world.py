@@ -107,8 +107,9 @@ class World:
         text = f"{self.seed}/{account_id}/{peer}/{peer_id}".encode()
         return int.from_bytes(blake2b(text, digest_size=8, key=b"access hash").digest(), "little", signed=True) or 1
 
-    def _invite(self, channel_id: int, turn: int = 0) -> str:
-        return blake2b(f"{self.seed}/{channel_id}/{turn}".encode(), digest_size=8, key=b"invite").hexdigest()
+    def _invite(self, channel_id: int, before: str = "") -> str:
+        """The hash of a channel's invite link, or of the one that follows another."""
+        return blake2b(f"{self.seed}/{channel_id}/{before}".encode(), digest_size=8, key=b"invite").hexdigest()
 
     def named(self, username: str) -> Account | Channel | None:
         found = self._by_name.get(username.lower(), 0)
@@ -196,8 +197,10 @@ class World:
         """Raises WorldError for a username that can't be had, or a channel that can't be linked to."""
         if username is not None:
             self.check_username(username)
-        if linked_id and (linked_id not in self.channels or self.channels[linked_id].linked_id):
-            raise WorldError(f"channel {linked_id} isn't there or has its discussion already")
+        if linked_id:
+            channel = self.channels.get(linked_id)
+            if channel is None or channel.linked_id or not channel.broadcast:
+                raise WorldError(f"channel {linked_id} isn't there, is a group, or has its discussion already")
         channel_id = max(self.channels, default=1_000_000_000) + 1
         return Founded(
             channel_id=channel_id,
@@ -212,8 +215,7 @@ class World:
 
     def plan_invite(self, channel: Channel, at: int) -> Altered:
         """A new invite link; the one before is void."""
-        turn = len(self._by_invite)
-        return Altered(channel_id=channel.id, at=at, invite=self._invite(channel.id, turn))
+        return Altered(channel_id=channel.id, at=at, invite=self._invite(channel.id, channel.invite))
 
     def plan_letter(
         self,
@@ -284,10 +286,10 @@ class World:
             return
         if post.forwarded_post and post.forwarded_post[0] == group.linked_id:
             original = post.forwarded_post[1]
-            if step > 0:
-                group.roots[original] = post.id
-            else:
-                group.roots.pop(original, None)
+            if step > 0:  # the channel's own forward comes first; what members forward of it is no root
+                group.roots.setdefault(original, post.id)
+            elif group.roots.get(original) == post.id:
+                del group.roots[original]
             self.shelf.drop(group.linked_id, original)
         elif post.thread:
             group.comments[post.thread] += step

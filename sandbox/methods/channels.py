@@ -3,6 +3,7 @@ from typing import Any
 from telethon.tl import functions, types
 
 from sandbox import codec
+from sandbox.channels import Channel
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.methods import peers
 
@@ -13,7 +14,8 @@ def get_channels(call: Call, request: Any) -> Any:
 
 
 def get_full_channel(call: Call, request: Any) -> Any:
-    channel = peers.channel(call, request.channel)
+    """As a reader without any rights is told: the invite link and who waits are for administrators."""
+    channel, world = peers.channel(call, request.channel), call.dc.world
     full = types.ChannelFull(
         id=channel.id,
         about=channel.about,
@@ -24,31 +26,94 @@ def get_full_channel(call: Call, request: Any) -> Any:
         notify_settings=codec.notify_settings(),
         bot_info=[],
         pts=channel.pts,
+        can_view_participants=None if channel.broadcast else True,
         participants_count=len(channel.members),
+        linked_chat_id=channel.linked_id or None,
+        available_reactions=types.ChatReactionsAll(),
     )
-    return types.messages.ChatFull(full, chats=[codec.chat(call.dc.world, call.account.id, channel)], users=[])
+    chats = [channel, *([world.channels[channel.linked_id]] if channel.linked_id else [])]
+    return types.messages.ChatFull(full, chats=[codec.chat(world, call.account.id, each) for each in chats], users=[])
 
 
 def get_messages(call: Call, request: Any) -> Any:
     """The named messages in the order asked; what doesn't exist comes as messageEmpty."""
     channel = peers.channel(call, request.channel)
-    if len(request.id) > 100:
-        raise RefusedError(400, "LIMIT_INVALID")
-    rows = []
-    for wanted in request.id:
-        if not isinstance(wanted, types.InputMessageID):
-            raise RefusedError(400, "MESSAGE_ID_INVALID")
-        if wanted.id in channel.posts:
-            rows.append(codec.message(call.dc.world, channel, wanted.id))
-        else:
-            rows.append(types.MessageEmpty(wanted.id, types.PeerChannel(channel.id)))
-    page = codec.history_page(call.dc.world, call.account.id, channel, ())
-    page.messages, page.count = rows, len(rows)
+    wanted = peers.message_ids(request.id)
+    page = codec.history_page(call.dc.world, call.account.id, channel, [i for i in wanted if i in channel.posts])
+    found = iter(page.messages)
+    page.messages = [
+        next(found) if i in channel.posts else types.MessageEmpty(i, types.PeerChannel(channel.id)) for i in wanted
+    ]
+    page.count = len(wanted)
     return page
+
+
+def changed(call: Call, channel: Channel) -> bytes:
+    """What joining and leaving are answered with: the channel as it is for this account now."""
+    parts = codec.parties(call.dc.world, call.account.id, channel)
+    return codec.pushed([codec.channel_changed(channel)], **parts, date=call.dc.clock.seconds())
+
+
+def enter(call: Call, channel: Channel) -> bytes:
+    """Make the account a member, or let its request wait, with all the refusals that joining has."""
+    if len(call.dc.world.channels_of(call.user.id)) >= call.dc.switches.max_joined:
+        raise RefusedError(400, "CHANNELS_TOO_MUCH")
+    if channel.approval:
+        if call.user.id not in channel.waiting:
+            call.dc.move(channel, call.user, "waiting", by=call.key)
+        raise RefusedError(400, "INVITE_REQUEST_SENT")
+    call.dc.move(channel, call.user, "member", by=call.key)
+    return changed(call, channel)
+
+
+def join_channel(call: Call, request: Any) -> bytes:
+    """Joining once more changes nothing and is no fault."""
+    me = call.user
+    channel = peers.channel(call, request.channel)
+    return changed(call, channel) if me.id in channel.members else enter(call, channel)
+
+
+def leave_channel(call: Call, request: Any) -> bytes:
+    me = call.user
+    channel = peers.channel(call, request.channel)
+    if me.id not in channel.members:
+        raise RefusedError(400, "USER_NOT_PARTICIPANT")
+    call.dc.move(channel, me, "left", by=call.key)
+    return changed(call, channel)
+
+
+def get_participant(call: Call, request: Any) -> Any:
+    """Oneself anywhere, others in groups: a channel shows its members to administrators only."""
+    channel = peers.channel(call, request.channel)
+    wanted = peers.user(call, request.participant)
+    own = wanted.id == call.account.id
+    if channel.broadcast and not own:
+        raise RefusedError(400, "CHAT_ADMIN_REQUIRED")
+    if wanted.id not in channel.members:
+        raise RefusedError(400, "USER_NOT_PARTICIPANT")
+    if own:
+        participant = types.ChannelParticipantSelf(wanted.id, inviter_id=wanted.id, date=channel.date)
+    else:
+        participant = types.ChannelParticipant(wanted.id, date=channel.date)
+    world, me = call.dc.world, call.account.id
+    return types.channels.ChannelParticipant(
+        participant, chats=[codec.chat(world, me, channel)], users=[codec.user(world, me, wanted)]
+    )
+
+
+def read_history(call: Call, request: Any) -> bool:
+    """Accepted and not kept; the count of such requests is what matters here."""
+    _ = call.user
+    peers.channel(call, request.channel)
+    return True
 
 
 HANDLERS: Methods = {
     functions.channels.GetChannelsRequest: get_channels,
     functions.channels.GetFullChannelRequest: get_full_channel,
     functions.channels.GetMessagesRequest: get_messages,
+    functions.channels.GetParticipantRequest: get_participant,
+    functions.channels.JoinChannelRequest: join_channel,
+    functions.channels.LeaveChannelRequest: leave_channel,
+    functions.channels.ReadHistoryRequest: read_history,
 }

@@ -8,6 +8,9 @@ from sandbox.channels import Channel
 from sandbox.dispatch import Call, RefusedError
 from sandbox.world import Account
 
+MAX_NAMED = 100
+"""Messages that one request may name."""
+
 
 def channel(call: Call, peer: Any) -> Channel:
     """The channel an InputChannel or InputPeerChannel names, if this account may read it.
@@ -40,6 +43,26 @@ def user(call: Call, peer: Any) -> Account:
     if found is None or not (known or found.id == me.id):
         raise RefusedError(400, "PEER_ID_INVALID")
     return found
+
+
+def message_ids(wanted: list[Any]) -> list[int]:
+    """The ids that a request for named messages gives, at most 100 of them."""
+    if not wanted:
+        raise RefusedError(400, "MESSAGE_IDS_EMPTY")
+    if len(wanted) > MAX_NAMED:
+        raise RefusedError(400, "LIMIT_INVALID")
+    if not all(isinstance(each, types.InputMessageID) for each in wanted):
+        raise RefusedError(400, "MESSAGE_ID_INVALID")
+    return [each.id for each in wanted]
+
+
+def within(request: Any, ids: list[int]) -> list[int]:
+    """min_id and max_id thin out a finished page; they don't move it. The service does the same."""
+    if request.max_id > 0:
+        ids = [id_ for id_ in ids if id_ < request.max_id]
+    if request.min_id > 0:
+        ids = [id_ for id_ in ids if id_ > request.min_id]
+    return ids
 
 
 def page_limit(limit: int) -> int:

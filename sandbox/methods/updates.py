@@ -94,24 +94,26 @@ def _page(call: Call, channel: Channel, events: list[Event]) -> Any:
     if not call.dc.switches.difference_pts:
         events = [replace(event, pts=pts) for event in events]
     other = [codec.channel_update(world, channel, event) for event in events if event.kind != "new"]
+    named = {event.ids[0] for event in events if event.kind != "delete" and event.ids[0] in channel.posts}
     return types.updates.ChannelDifference(
         pts=pts,
-        new_messages=[codec.message(world, channel, post_id) for post_id in new],
+        new_messages=[codec.message_for(world, call.account.id, channel, post_id) for post_id in new],
         other_updates=[update for update in other if update is not None],
-        chats=[codec.chat(world, call.account.id, channel)],
-        users=codec.people(world, call.account.id, channel, new),
+        **codec.parties(world, call.account.id, channel, (codec.message(world, channel, post_id) for post_id in named)),
         final=True if pts == channel.pts else None,
         timeout=TIMEOUT,
     )
 
 
 def _too_long(call: Call, channel: Channel) -> Any:
+    me, world = call.account.id, call.dc.world
     newest = channel.page(offset_id=0, offset_date=0, add_offset=0, limit=10)
+    page = codec.history_page(world, me, channel, newest)
     return types.updates.ChannelDifferenceTooLong(
         dialog=codec.channel_dialog(channel),
-        messages=[codec.message(call.dc.world, channel, post_id) for post_id in newest],
-        chats=[codec.chat(call.dc.world, call.account.id, channel)],
-        users=codec.people(call.dc.world, call.account.id, channel, newest),
+        messages=page.messages,
+        chats=page.chats,
+        users=page.users,
         final=True,
         timeout=TIMEOUT,
     )

@@ -1,5 +1,6 @@
 """Dialogs, names and history as stock Telethon reads them, compared with the ledger."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def row(message) -> dict:
         "edited": message.edit_date.isoformat() if message.edit_date else None,
         "media": media.get(type(message.media)),
         "service": service.get(type(message.action), "title") if message.action else None,
+        "grouped_id": message.grouped_id,
+        "reply_to": message.reply_to.reply_to_msg_id if message.reply_to else None,
+        "views": message.views or 0,
+        "forwards": message.forwards or 0,
+        "reactions": {row.reaction.emoticon: row.count for row in message.reactions.results}
+        if message.reactions
+        else {},
     }
 
 
@@ -198,9 +206,21 @@ async def test_generated_posts_have_every_shape_that_a_reader_meets() -> None:
     async with Sandbox(channels=3, posts=600, seed=3) as dc:
         posts = [post for channel in dc.world.channels.values() for post in channel.posts.values()]
         assert {post.media for post in posts} == {"", "photo", "document"}
-        assert {"", "create"} <= {post.service for post in posts}
-        for shape in ("grouped_id", "reply_to", "forwarded_from", "entities", "forwards", "views"):
+        assert {post.service for post in posts} == {"", "create", "pin", "title"}
+        for shape in (
+            "edited",
+            "entities",
+            "forwarded_from",
+            "forwarded_post",
+            "forwards",
+            "grouped_id",
+            "reactions",
+            "reply_to",
+            "views",
+        ):
             assert any(getattr(post, shape) for post in posts), shape
+        albums = Counter(post.grouped_id for post in posts if post.grouped_id)
+        assert max(albums.values()) in range(2, 5)
         assert any(not post.text and not post.service for post in posts)
         assert any(channel.ids[0] > 1000 for channel in dc.world.channels.values())
         for channel in dc.world.channels.values():

@@ -1,0 +1,104 @@
+"""The list of chats, of the `messages` namespace."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from telethon.tl import functions, types
+
+from sandbox import codec
+from sandbox.channels import Channel
+from sandbox.dispatch import Call, Methods, RefusedError
+from sandbox.methods import peers
+from sandbox.methods.updates import state
+from sandbox.world import Account
+
+
+@dataclass(slots=True, kw_only=True)
+class _Dialogs:
+    """Dialogs with everything they mention, as both dialog methods answer them."""
+
+    dialogs: list[Any] = field(default_factory=list)
+    messages: list[Any] = field(default_factory=list)
+    chats: dict[int, Any] = field(default_factory=dict)
+    users: dict[int, Any] = field(default_factory=dict)
+
+    def add(self, call: Call, peer: Channel | Account) -> None:
+        me, world = call.account.id, call.dc.world
+        if isinstance(peer, Channel):
+            self.dialogs.append(codec.channel_dialog(peer))
+            page = codec.history_page(world, me, peer, [peer.top] if peer.top else [])
+            self.messages += page.messages
+            self.chats.update({chat.id: chat for chat in page.chats})
+            self.users.update({user.id: user for user in page.users})
+            return
+        letters = world.boxes[me].with_peer(peer.id)
+        self.dialogs.append(codec.user_dialog(peer.id, letters[-1].id if letters else 0))
+        self.users[peer.id] = codec.user(world, me, peer)
+        if letters:
+            self.messages.append(codec.letter(me, letters[-1]))
+
+
+def _collect(call: Call, rows: list[Channel | Account]) -> dict[str, list[Any]]:
+    found = _Dialogs()
+    for row in rows:
+        found.add(call, row)
+    return {
+        "dialogs": found.dialogs,
+        "messages": found.messages,
+        "chats": list(found.chats.values()),
+        "users": list(found.users.values()),
+    }
+
+
+def _ordered(call: Call) -> list[tuple[tuple[int, int, int], Channel | Account]]:
+    """The account's dialogs, most recent top message first, each with its place: date, message, peer."""
+    me, world = call.user.id, call.dc.world
+    rows: list[tuple[tuple[int, int, int], Channel | Account]] = []
+    for channel in world.channels_of(me):
+        top = channel.posts.dates[-1] if channel.top else channel.date
+        rows.append(((top, channel.top, channel.id), channel))
+    latest = {letter.peer: letter for letter in world.boxes[me].letters}
+    rows += [((row.date, row.id, peer), world.accounts[peer]) for peer, row in latest.items()]
+    rows.sort(key=lambda row: row[0], reverse=True)
+    return rows
+
+
+def get_dialogs(call: Call, request: Any) -> Any:
+    rows = _ordered(call)
+    if request.folder_id:
+        return types.messages.Dialogs([], [], [], [])
+    total, start = len(rows), 0
+    peer = getattr(request.offset_peer, "channel_id", 0) or getattr(request.offset_peer, "user_id", 0)
+    date = int(request.offset_date.timestamp()) if request.offset_date else 0
+    if date > 0 or peer:
+        # Without a peer the whole second of offset_date is still to come; with one, what stands after it.
+        last = (date, request.offset_id, peer) if peer else (date + 1, 0, 0)
+        if not date:
+            last = next((place for place, _ in rows if place[2] == peer), last)
+        start = next((index for index, (place, _) in enumerate(rows) if place < last), total)
+    page = [row for _, row in rows[start : start + peers.page_limit(request.limit)]]
+    parts = _collect(call, page)
+    if len(page) == total:
+        return types.messages.Dialogs(**parts)
+    return types.messages.DialogsSlice(count=total, **parts)
+
+
+def get_peer_dialogs(call: Call, request: Any) -> Any:
+    """One bad peer fails the whole batch, or is left out of it: there is a switch."""
+    _ = call.user
+    rows: list[Channel | Account] = []
+    for wanted in request.peers[:100]:
+        peer = getattr(wanted, "peer", None)
+        is_channel = isinstance(peer, types.InputPeerChannel)
+        try:
+            rows.append(peers.channel(call, peer) if is_channel else peers.user(call, peer))
+        except RefusedError:
+            if call.dc.switches.peer_batch_fails:
+                raise
+    return types.messages.PeerDialogs(**_collect(call, rows), state=state(call))
+
+
+HANDLERS: Methods = {
+    functions.messages.GetDialogsRequest: get_dialogs,
+    functions.messages.GetPeerDialogsRequest: get_peer_dialogs,
+}

@@ -1,0 +1,74 @@
+from typing import Any
+
+from telethon.tl import functions, types
+
+from sandbox import codec, files
+from sandbox.dispatch import Call, Methods, RefusedError
+from sandbox.posts import Post
+
+_MEGABYTE = 1024 * 1024
+_FILE_TYPES = {
+    "application/pdf": types.storage.FilePdf,
+    "audio/mpeg": types.storage.FileMp3,
+    "image/gif": types.storage.FileGif,
+    "image/jpeg": types.storage.FileJpeg,
+    "image/png": types.storage.FilePng,
+    "image/webp": types.storage.FileWebp,
+    "video/mp4": types.storage.FileMp4,
+    "video/quicktime": types.storage.FileMov,
+}
+
+
+def get_file(call: Call, request: Any) -> Any:
+    """A part of a post's photo or document; behind its end there is nothing, and that is no fault."""
+    post, file = _located(call, request.location)
+    _check_part(request.offset, request.limit, 1024 if request.precise else 4096)
+    if call.dc.world.files_dc != call.key.dc_id:
+        raise RefusedError(303, f"FILE_MIGRATE_{call.dc.world.files_dc}")
+    if isinstance(request.location, types.InputPhotoFileLocation):
+        mime = "image/jpeg"
+        width, height = _side(post, request.location.thumb_size)
+        part = files.photo(file, width, height)[request.offset : request.offset + request.limit]
+    else:
+        mime = codec.document_mime(post)
+        part = files.document_part(file, codec.document_size(post), request.offset, request.limit, mime=mime)
+    return types.upload.File(_FILE_TYPES.get(mime, types.storage.FileUnknown)(), mtime=post.date, bytes=part)
+
+
+def _located(call: Call, location: Any) -> tuple[Post, int]:
+    """The post whose file this is, and the file's id. A deleted post's file is gone with it."""
+    me, world = call.account.id, call.dc.world
+    if not isinstance(location, (types.InputPhotoFileLocation, types.InputDocumentFileLocation)):
+        raise RefusedError(400, "LOCATION_INVALID")
+    found = codec.file_origin(world, location.id)
+    if found is None or location.access_hash != codec.file_hash(location.id):
+        raise RefusedError(400, "LOCATION_INVALID")
+    channel, post = found
+    if isinstance(location, types.InputPhotoFileLocation):
+        fits = post.media == "photo" and _side(post, location.thumb_size) != (0, 0)
+    else:  # documents have no thumbnails here
+        fits = bool(codec.document_mime(post)) and not location.thumb_size
+    if not fits:
+        raise RefusedError(400, "LOCATION_INVALID")
+    if fault := codec.reference_fault(world, location.id, location.file_reference):
+        raise RefusedError(400, fault)
+    if not channel.can_be_read_by(me):
+        raise RefusedError(400, "CHANNEL_PRIVATE")
+    return post, location.id
+
+
+def _side(post: Post, kind: str) -> tuple[int, int]:
+    """Width and height of one size of a photo; zeros for one that it doesn't have."""
+    return next(((width, height) for name, width, height in codec.photo_sizes(post.file) if name == kind), (0, 0))
+
+
+def _check_part(offset: int, limit: int, step: int) -> None:
+    """As core.telegram.org/api/files has it: in steps of 4 KB (1 KB if `precise`), within one megabyte of the file."""
+    if offset < 0 or offset % step:
+        raise RefusedError(400, "OFFSET_INVALID")
+    fits = 0 < limit <= _MEGABYTE and limit % step == 0 and (step == 1024 or _MEGABYTE % limit == 0)
+    if not fits or offset // _MEGABYTE != (offset + limit - 1) // _MEGABYTE:
+        raise RefusedError(400, "LIMIT_INVALID")
+
+
+HANDLERS: Methods = {functions.upload.GetFileRequest: get_file}
