@@ -20,6 +20,7 @@ from daemon.options import (
     load,
     show,
 )
+from daemon.probe_command import probe
 from daemon.signin_commands import login, session
 
 LONGEST_WAIT = 600
@@ -245,3 +246,4 @@ def _flat(path: str, value: Any) -> list[str]:
 
 cli.add_command(login)
 cli.add_command(session)
+cli.add_command(probe)

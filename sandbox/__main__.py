@@ -16,6 +16,7 @@ from sandbox.datacentre import NotLoopbackError
 from sandbox.exports import ExportError
 from sandbox.generate import PostsFolderError, ShapeError
 from sandbox.state import StateError
+from sandbox.traces import TraceError
 from sandbox.world import DC_ID
 
 logger = logging.getLogger("sandbox")
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     option("--seed", type=int, default=1, metavar="S", help="the same seed makes the same world (default: 1)")
     option("--posts-dir", type=Path, metavar="DIR", help="load every *.json of this folder as a channel")
     option("--export", type=Path, metavar="FILE", help="load the channels of a Telegram Desktop export (result.json)")
+    option("--trace", type=Path, metavar="FILE", help="do as the data centre did that telewarden probe looked at")
     option("--limits", action="store_true", help="enforce the usual limits: floods are answered with growing waits")
     option("--listen", type=_place, default=anywhere, metavar="HOST:PORT", help="for clients (default: 127.0.0.1:0)")
     option("--control", type=_place, default=anywhere, metavar="HOST:PORT", help="for HTTP (default: 127.0.0.1:0)")
@@ -64,6 +66,7 @@ async def _serve(options: argparse.Namespace) -> None:
         rate=options.rate,
         posts_dir=options.posts_dir,
         export=options.export,
+        trace=options.trace,
         limits=options.limits,
         state=options.state,
         host=options.listen[0],
@@ -105,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("telethon").setLevel(logging.WARNING)
     try:
         asyncio.run(_serve(options))
-    except (PostsFolderError, ExportError, ShapeError, StateError, NotLoopbackError) as error:
+    except (PostsFolderError, ExportError, ShapeError, TraceError, StateError, NotLoopbackError) as error:
         print(f"sandbox: {error}", file=sys.stderr)  # noqa: T201 - one clear line for whoever started it
         return 2
     except OSError as error:

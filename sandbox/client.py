@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sandbox import control, ledger
+from sandbox import control, ledger, traces
 from sandbox.datacentre import CODE_LIFETIME, DataCentre, shape_row
 from sandbox.generate import Shape, ShapeError
 from sandbox.limits import USUAL
@@ -34,6 +34,7 @@ class Sandbox:
         posts_dir: Path | str | None = None,
         export: Path | str | None = None,
         state: Path | str | None = None,
+        trace: Path | str | None = None,
         code_lifetime: float = CODE_LIFETIME,
         switches: Switches | None = None,
         limits: bool = False,
@@ -50,10 +51,13 @@ class Sandbox:
             posts_dir=Path(posts_dir) if posts_dir is not None else None,
             export=Path(export) if export is not None else None,
         )
+        if trace is not None and switches is not None:
+            raise ShapeError("give switches or a trace that has some, not both")
         if not 0 <= rate <= MAX_RATE:
             raise ShapeError(f"a rate of {rate} posts a second is not from 0 to {MAX_RATE:.0f}")
         self._rate = rate
         self._state = Path(state) if state is not None else None
+        self._trace = Path(trace) if trace is not None else None
         self._code_lifetime = code_lifetime
         self._switches = switches
         self._limits = limits
@@ -62,7 +66,7 @@ class Sandbox:
         self._control: control.Control
 
     async def __aenter__(self) -> Self:
-        """Raises PostsFolderError, ExportError, StateError, NotLoopbackError, OSError."""
+        """Raises PostsFolderError, ExportError, TraceError, StateError, NotLoopbackError, OSError."""
         # In a thread: files are read here, and the lock of a state directory may be waited for.
         self.dc = await asyncio.to_thread(self._build)
         self._control = control.Control(self.dc)
@@ -75,10 +79,11 @@ class Sandbox:
         return self
 
     def _build(self) -> DataCentre:
+        switches = traces.load(self._trace) if self._trace else self._switches
         state = State.open(self._state, shape_row(self._shape)) if self._state else None
         try:
             dc = DataCentre.build(
-                self._shape, state, rate=self._rate, code_lifetime=self._code_lifetime, switches=self._switches
+                self._shape, state, rate=self._rate, code_lifetime=self._code_lifetime, switches=switches
             )
         except BaseException:
             if state:
