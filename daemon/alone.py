@@ -52,7 +52,7 @@ def _keep(settings: Settings, find: Found) -> Profile:
 
     async def main(_: LoopOwner) -> int:
         # The store comes first: a session that nobody could keep must not be made.
-        async with _opened(settings) as opened:
+        async with opened_store(settings) as opened:
             profile, key = await find()
             await save(opened.store.accounts, profile, key)
         profiles.append(profile)
@@ -63,7 +63,7 @@ def _keep(settings: Settings, find: Found) -> Profile:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[OpenStore]:
+async def opened_store(settings: Settings) -> AsyncIterator[OpenStore]:
     """The daemon's own store, owned as the daemon owns it: while one runs, this raises ``StoreRefused``."""
     keys = load_master_keys(settings.state_dir, settings.keys.master_key_file)
     async with AsyncExitStack() as stack:

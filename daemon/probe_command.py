@@ -212,9 +212,9 @@ async def _with_stored_session(settings: "Settings", wish: "Wish", account_id: "
     from datetime import UTC, datetime
 
     from actors.telegram.probe import ProbeRefused, probe
-    from daemon.alone import _opened
+    from daemon.alone import opened_store
 
-    async with _opened(settings) as opened:
+    async with opened_store(settings) as opened:
         accounts = opened.store.accounts
         key = await accounts.session(account_id)
         if key is None:
