@@ -1,5 +1,6 @@
 """What the control interface takes: one model per request, strict, so that a mistake is told and not guessed around."""
 
+import base64
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -154,6 +155,24 @@ class AccountBody(Body):
     dc_id: int | None = None
 
 
+class TokenBody(Body):
+    account: Ref
+    token: str
+    """As the QR code has it: base64 for URLs, alone or in a tg://login link."""
+
+    @model_validator(mode="after")
+    def _check_token(self) -> Self:
+        try:
+            self.bytes()
+        except ValueError as error:
+            raise ValueError("token: base64 for URLs is expected, as in tg://login?token=…") from error
+        return self
+
+    def bytes(self) -> bytes:
+        text = self.token.rpartition("token=")[2]
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
 class RevokeBody(Body):
     error: Literal[
         "AUTH_KEY_UNREGISTERED",
@@ -218,7 +237,8 @@ class DropBody(Body):
 
 
 class ClockBody(Body):
-    skew: float = Field(0.0, ge=-(10**8), le=10**8)
+    skew: float | None = Field(None, ge=-(10**8), le=10**8)
+    leap: Annotated[float, Field(ge=0, le=10**8)] | None = None
 
 
 class PushesBody(Body):

@@ -8,11 +8,18 @@ class Clock:
 
     def __init__(self) -> None:
         self.skew = 0.0
-        """Seconds this data centre is ahead of its clients."""
+        """Seconds this data centre is ahead of its clients, on the wire too: message ids, salts, dates."""
+        self.leap = 0.0
+        """Seconds that have passed at once for whatever expires, waits or keeps a schedule; the wire knows nothing of
+        them, as clients don't listen to a server whose time jumps."""
 
     def now(self) -> float:
         """Unix time in seconds."""
         return time.time() + self.skew
+
+    def moment(self) -> float:
+        """The time by which codes and tokens expire, waits end and schedules run."""
+        return self.now() + self.leap
 
     def seconds(self) -> int:
         return int(self.now())

@@ -504,6 +504,11 @@ def pushed(updates: Sequence[Any], *, users: Sequence[Any] = (), chats: Sequence
     return bytes(types.Updates(updates=updates, users=users, chats=chats, date=date, seq=0))
 
 
+def token_accepted(at: int) -> bytes:
+    """To whoever shows a QR code that was scanned."""
+    return bytes(types.UpdateShort(types.UpdateLoginToken(), at))
+
+
 def letter_update(world: World, owner: int, sent: Sent) -> Any:
     """The updateNewMessage for one side of a private message, with that side's pts."""
     row = world.boxes[owner].find(sent.sender_message if owner == sent.sender else sent.receiver_message)

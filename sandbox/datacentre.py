@@ -13,7 +13,7 @@ from typing import Any, Self
 from telethon.crypto import AuthKey as ClientKey
 from telethon.sessions import StringSession
 
-from sandbox import methods
+from sandbox import codec, methods
 from sandbox.changes import Altered, Change, Counted, Deleted, Edited, Founded, Grown, Moved, Posted, Secured, Sent
 from sandbox.channels import Channel, Event
 from sandbox.clock import Clock
@@ -23,21 +23,20 @@ from sandbox.exports import export_digest
 from sandbox.generate import Shape, build_world, folder_digest
 from sandbox.hub import Hub
 from sandbox.keys import AuthKey, Json, Keyring
-from sandbox.logins import Logins
+from sandbox.logins import Logins, LoginToken
 from sandbox.posts import Entity, Post
 from sandbox.salts import Salts
 from sandbox.session import Connection
 from sandbox.state import State
 from sandbox.switches import Switches
 from sandbox.transport import TransportError, Wire, recognise
-from sandbox.world import DC_ID, OTHER_DC_ID, STANDINGS, Account, World, WorldError
+from sandbox.world import DC_IDS, STANDINGS, Account, World, WorldError
 
 logger = logging.getLogger(__name__)
 
 CODE_LIFETIME = 300.0
 GENERATION = 3
 """Counted up when the same shape gives another world, so that an older state directory isn't read as one of it."""
-DC_IDS = (DC_ID, OTHER_DC_ID)
 GROWTH = 0.25
 """The part of the posts at a steady rate that is followed by growing views of an older one."""
 MAX_CONNECTIONS = 5_000
@@ -215,6 +214,12 @@ class DataCentre:
         """Every call with the key is refused with `error` from now on, and nothing is pushed to it."""
         self.keys.change(key, refusal=error)
         self.hub.hush(key)
+
+    def accept_token(self, token: bytes, account: Account) -> LoginToken:
+        """Let the key in that shows this QR token, as if the account had scanned it. Raises LoginError."""
+        found = self.logins.accept_token(token, account)
+        self.tell(found.key, codec.token_accepted(self.clock.seconds()))
+        return found
 
     def tell(self, key: AuthKey, body: bytes) -> None:
         """Push to the open sessions of one key, signed in or not."""

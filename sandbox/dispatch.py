@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 _REVOKED = {"AUTH_KEY_DUPLICATED": 406}
 """Codes of the errors that answer a revoked key, where they aren't 401."""
 
+_FOR_ANYBODY = ("help.", "auth.")
+"""Who may do nothing else may still ask for the configuration, and sign in anew."""
+
 BOOL_TRUE = Raw(b"\xb5\x75\x72\x99")
 BOOL_FALSE = Raw(b"\x37\x97\x79\xbc")
 
@@ -45,8 +48,8 @@ class Call:
     key: AuthKey
     connection: "Connection"
     maybe_account: Account | None
-    takeout: bool = False
-    """Wrapped in invokeWithTakeout."""
+    takeout: int = 0
+    """The takeout session it was wrapped in; 0 for none."""
 
     @property
     def account(self) -> Account:
@@ -120,7 +123,7 @@ class Dispatcher:
     def admit(self, call: Call, request: Any) -> Rule | bytes | None:
         """Count a request. The fault it must suffer, or the refusal it gets for whom it comes from, if any."""
         name = self._names.get(type(request)) or self._names.setdefault(type(request), method_name(request))
-        account = call.maybe_account.id if call.maybe_account else 0
+        account = call.key.account_id
         channel = channel_of(request)
         self.counts.note(account, name, channel)
         if call.key.use.begin(call.connection):
@@ -128,9 +131,10 @@ class Dispatcher:
         if self.one_connection_per_key and not call.key.refusal and call.key.use.others(call.connection):
             logger.warning("account %d: its key is used over two connections, and dies", account)
             call.dc.revoke(call.key, "AUTH_KEY_DUPLICATED")
-        if call.key.refusal:
-            return refusal(_REVOKED.get(call.key.refusal, 401), call.key.refusal)
-        now = self._clock.now()
+        code = _REVOKED.get(call.key.refusal, 401)
+        if call.key.refusal and (code != 401 or not name.startswith(_FOR_ANYBODY)):
+            return refusal(code, call.key.refusal)
+        now = self._clock.moment()
         rule = self.faults.strike(name, account, channel, now) if self.faults.rules else None
         if rule is None and self.limits.rules and (wait := self.limits.ask(account, name, now)):
             self.counts.floods[account, name] += 1

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.channels import Channel
+from sandbox.clock import Clock
 from sandbox.datacentre import DataCentre
 from sandbox.faults import Rule
 from sandbox.posts import Post
@@ -127,6 +128,10 @@ def describe_limits(dc: DataCentre) -> dict[str, Any]:
         "enforce": {method: [[limit.calls, limit.seconds] for limit in limits] for method, limits in rules},
         "one_connection_per_key": dc.dispatcher.one_connection_per_key,
     }
+
+
+def describe_clock(clock: Clock) -> dict[str, Any]:
+    return {"now": iso(clock.seconds()), "skew": clock.skew, "leap": clock.leap}
 
 
 def iso(timestamp: int) -> str:

@@ -240,19 +240,22 @@ class Connection:
             self._deadline.cancel()
         self._deadline = asyncio.get_running_loop().call_later(max(1, seconds), self.wire.abort)
 
-    def _unwrap(self, session: Session, request: Any) -> tuple[Any, bool]:
-        """The call inside the wrappers, with what they say noted on the key; and whether it is a takeout's.
+    def _unwrap(self, session: Session, request: Any) -> tuple[Any, int]:
+        """The call inside the wrappers, with what they say noted on the key; and the id of its takeout session, if any.
 
-        Raises RefusedError when there are more wrappers than any client uses.
+        Raises RefusedError when there are more wrappers than any client uses, or no such takeout session is open.
         """
-        layer, quiet, begun, takeout, device = session.key.layer, False, False, False, session.key.device
+        layer, quiet, begun, takeout, device = session.key.layer, False, False, 0, session.key.device
         for _ in range(MAX_WRAPPERS):
             if not isinstance(request, _UNWRAPPED):
                 break
             if isinstance(request, functions.InvokeWithLayerRequest):
                 layer = request.layer
             quiet = quiet or isinstance(request, functions.InvokeWithoutUpdatesRequest)
-            takeout = takeout or isinstance(request, functions.InvokeWithTakeoutRequest)
+            if isinstance(request, functions.InvokeWithTakeoutRequest):
+                takeout = request.takeout_id
+                if takeout != self.dc.logins.takeouts.get(session.key.id):
+                    raise RefusedError(400, "TAKEOUT_INVALID")
             if isinstance(request, functions.InitConnectionRequest):
                 begun, device = True, f"{request.device_model}, {request.app_version}"[:100]
             request = request.query
@@ -278,7 +281,7 @@ class Connection:
             session.answer(message.id, refusal(400, "CONNECTION_NOT_INITED"))
             return
         self._called_with[session.key.id] = session.key
-        account = self.dc.world.accounts.get(session.key.account_id)
+        account = None if session.key.refusal else self.dc.world.accounts.get(session.key.account_id)
         call = Call(dc=self.dc, key=session.key, connection=self, maybe_account=account, takeout=takeout)
         fate = self.dc.dispatcher.admit(call, request)
         # As with the real service, a new session hears updates only from its first API call on.

@@ -33,6 +33,7 @@ DC_ID = 203
 """No data centre of the real service has this number, so a session of the sandbox can be told by it."""
 OTHER_DC_ID = 204
 """The second one: accounts and files may live there, and clients are sent from one to the other."""
+DC_IDS = (DC_ID, OTHER_DC_ID)
 
 USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
 STANDINGS = ("member", "left", "banned", "waiting")

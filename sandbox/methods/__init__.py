@@ -2,6 +2,7 @@
 
 from sandbox.dispatch import Methods
 from sandbox.methods import (
+    account,
     auth,
     bots,
     channels,
@@ -18,6 +19,7 @@ from sandbox.methods import (
 from sandbox.methods import help as help_
 
 ALL: Methods = {
+    **account.HANDLERS,
     **auth.HANDLERS,
     **bots.HANDLERS,
     **channels.HANDLERS,

@@ -1,14 +1,27 @@
 import hmac
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from telethon.tl import functions, types
 
 from sandbox import codec
 from sandbox.dispatch import Call, Methods, RefusedError
-from sandbox.world import Account
+from sandbox.keys import AuthKey
+from sandbox.logins import LoginCode, LoginError, LoginToken
+from sandbox.world import DC_IDS, Account
 
 CODE_LENGTH = 5
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """A sign-in that can't go on is the method's refusal."""
+    try:
+        yield
+    except LoginError as error:
+        raise RefusedError(400, str(error)) from error
 
 
 def _phone(text: str) -> str:
@@ -18,40 +31,171 @@ def _phone(text: str) -> str:
     return digits
 
 
+def _at_home(call: Call, account: Account | None, error: str) -> None:
+    """Accounts sign in where they live; elsewhere they are told where that is."""
+    if account is not None and account.dc_id != call.key.dc_id:
+        raise RefusedError(303, f"{error}_{account.dc_id}")
+
+
+# Phone and code
+
+
 def send_code(call: Call, request: Any) -> Any:
     """Any well-formed number gets a code, as with the service: it doesn't tell who has an account."""
-    sent = call.dc.logins.send_code(_phone(request.phone_number))
+    phone = _phone(request.phone_number)
+    _at_home(call, call.dc.world.with_phone(phone), "PHONE_MIGRATE")
+    return _sent(call.dc.logins.send_code(phone))
+
+
+def _sent(code: LoginCode) -> Any:
     return types.auth.SentCode(
-        type=types.auth.SentCodeTypeApp(length=CODE_LENGTH), phone_code_hash=sent.hash, timeout=120
+        type=types.auth.SentCodeTypeApp(length=CODE_LENGTH), phone_code_hash=code.hash, timeout=120
     )
+
+
+def resend_code(call: Call, request: Any) -> Any:
+    """A new code; the one before is void."""
+    _waiting(call, request)
+    return _sent(call.dc.logins.send_code(_phone(request.phone_number)))
+
+
+def cancel_code(call: Call, request: Any) -> bool:
+    _waiting(call, request)
+    del call.dc.logins.codes[_phone(request.phone_number)]
+    return True
+
+
+def _waiting(call: Call, request: Any) -> LoginCode:
+    phone = _phone(request.phone_number)
+    if not request.phone_code_hash:
+        raise RefusedError(400, "PHONE_CODE_HASH_EMPTY")
+    with refusing():
+        return call.dc.logins.code(phone, request.phone_code_hash)
 
 
 def sign_in(call: Call, request: Any) -> Any:
     phone = _phone(request.phone_number)
-    sent = call.dc.logins.codes.get(phone)
     if not request.phone_code:
         raise RefusedError(400, "PHONE_CODE_EMPTY")
-    if sent is None or sent.hash != request.phone_code_hash or call.dc.clock.now() >= sent.expires:
-        raise RefusedError(400, "PHONE_CODE_EXPIRED")
-    if not hmac.compare_digest(sent.code, request.phone_code):
+    sent = _waiting(call, request)
+    if not hmac.compare_digest(sent.code.encode(), request.phone_code.encode()):
         raise RefusedError(400, "PHONE_CODE_INVALID")
-    account = next((row for row in call.dc.world.accounts.values() if row.phone == phone), None)
+    account = call.dc.world.with_phone(phone)
     if account is None:
         return types.auth.AuthorizationSignUpRequired()
+    _at_home(call, account, "PHONE_MIGRATE")
     del call.dc.logins.codes[phone]
+    return _let_in(call, account)
+
+
+# The second factor
+
+
+def _let_in(call: Call, account: Account) -> Any:
+    """One factor was right: an account with a password must still give that."""
+    if account.password:
+        call.key.awaits_password = account.id
+        raise RefusedError(401, "SESSION_PASSWORD_NEEDED")
     return _authorise(call, account)
+
+
+def check_password(call: Call, request: Any) -> Any:
+    account = awaited(call)
+    if not isinstance(request.password, types.InputCheckPasswordSRP):
+        raise RefusedError(400, "PASSWORD_EMPTY" if account.password else "PASSWORD_HASH_INVALID")
+    with refusing():
+        call.dc.logins.check_password(account, request.password.srp_id, request.password.A, request.password.M1)
+    return _authorise(call, account)
+
+
+def awaited(call: Call) -> Account:
+    """Whose password is asked for: of a sign-in that is under way, or of who is signed in."""
+    return call.dc.world.accounts.get(call.key.awaits_password) or call.account
+
+
+def _authorise(call: Call, account: Account) -> Any:
+    call.key.awaits_password = 0
+    now = call.dc.clock.seconds()
+    call.dc.keys.change(call.key, account_id=account.id, refusal="", created=now, active=now)
+    return types.auth.Authorization(user=codec.user(call.dc.world, account.id, account))
+
+
+# Bots
 
 
 def import_bot_authorization(call: Call, request: Any) -> Any:
     for account in call.dc.world.accounts.values():
         if account.is_bot and hmac.compare_digest(account.token.encode(), request.bot_auth_token.encode()):
+            _at_home(call, account, "USER_MIGRATE")
             return _authorise(call, account)
     raise RefusedError(400, "ACCESS_TOKEN_INVALID")
 
 
-def _authorise(call: Call, account: Account) -> Any:
-    call.dc.keys.change(call.key, account_id=account.id)
-    return types.auth.Authorization(user=codec.user(call.dc.world, account.id, account))
+# QR codes
+
+
+def export_login_token(call: Call, request: Any) -> Any:
+    """A token to show, or what became of the one that was scanned."""
+    found = call.dc.logins.accepted_token(call.key)
+    if found is not None:
+        return _scanned(call, found)
+    made = call.dc.logins.new_token(call.key, request.except_ids)
+    return _shown(call, made)
+
+
+def _shown(call: Call, token: LoginToken) -> Any:
+    return types.auth.LoginToken(int(token.expires - call.dc.clock.leap), token.token)
+
+
+def _scanned(call: Call, found: LoginToken) -> Any:
+    account = call.dc.world.accounts[found.account_id]
+    if account.dc_id != call.key.dc_id:
+        return types.auth.LoginTokenMigrateTo(account.dc_id, found.token)
+    call.dc.logins.use_token(found)
+    return types.auth.LoginTokenSuccess(_let_in(call, account))
+
+
+def import_login_token(call: Call, request: Any) -> Any:
+    """The second half of a sign-in by QR that was sent here from the other data centre."""
+    with refusing():
+        found = call.dc.logins.token(request.token)
+    if not found.account_id:
+        return _shown(call, found)
+    return _scanned(call, found)
+
+
+def accept_login_token(call: Call, request: Any) -> Any:
+    with refusing():
+        found = call.dc.accept_token(request.token, call.user)
+    return authorization(found.key, current=False)
+
+
+# Who is signed in where
+
+
+def authorization(key: AuthKey, *, current: bool) -> Any:
+    device, _, version = key.device.rpartition(", ")
+    return types.Authorization(
+        hash=0 if current else hash_of(key),
+        device_model=device or "unknown",
+        platform="",
+        system_version="",
+        api_id=1,
+        app_name="Sandbox client",
+        app_version=version,
+        date_created=key.created,
+        date_active=key.active,
+        ip="127.0.0.1",
+        country="ZZ",
+        region="",
+        current=current or None,
+        password_pending=True if key.awaits_password else None,
+    )
+
+
+def hash_of(key: AuthKey) -> int:
+    """By this an account names one of its other sessions."""
+    return int.from_bytes(key.id, "little", signed=True)
 
 
 def log_out(call: Call, _: Any) -> Any:
@@ -61,9 +205,43 @@ def log_out(call: Call, _: Any) -> Any:
     return types.auth.LoggedOut()
 
 
+def reset_authorizations(call: Call, _: Any) -> bool:
+    """Every session of the account but this one ends."""
+    for key in call.dc.keys.of(call.user.id):
+        if key is not call.key:
+            call.dc.revoke(key, "SESSION_REVOKED")
+    return True
+
+
+# From one data centre to the other
+
+
+def export_authorization(call: Call, request: Any) -> Any:
+    account = call.account
+    if request.dc_id not in DC_IDS or request.dc_id == call.key.dc_id:
+        raise RefusedError(400, "DC_ID_INVALID")
+    number, secret = call.dc.logins.hand_over(account, request.dc_id)
+    return types.auth.ExportedAuthorization(number, secret)
+
+
+def import_authorization(call: Call, request: Any) -> Any:
+    with refusing():
+        account_id = call.dc.logins.take_over(request.id, request.bytes, call.key.dc_id)
+    return _authorise(call, call.dc.world.accounts[account_id])
+
+
 HANDLERS: Methods = {
     functions.auth.SendCodeRequest: send_code,
+    functions.auth.ResendCodeRequest: resend_code,
+    functions.auth.CancelCodeRequest: cancel_code,
     functions.auth.SignInRequest: sign_in,
+    functions.auth.CheckPasswordRequest: check_password,
     functions.auth.ImportBotAuthorizationRequest: import_bot_authorization,
+    functions.auth.ExportLoginTokenRequest: export_login_token,
+    functions.auth.ImportLoginTokenRequest: import_login_token,
+    functions.auth.AcceptLoginTokenRequest: accept_login_token,
     functions.auth.LogOutRequest: log_out,
+    functions.auth.ResetAuthorizationsRequest: reset_authorizations,
+    functions.auth.ExportAuthorizationRequest: export_authorization,
+    functions.auth.ImportAuthorizationRequest: import_authorization,
 }

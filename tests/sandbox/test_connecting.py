@@ -198,8 +198,8 @@ async def test_a_new_session_that_asked_nothing_is_not_pushed_to(
 async def test_a_method_that_is_not_here_is_refused_and_listed(dc: Sandbox, connect: Connect) -> None:
     client = await connect()
     with pytest.raises(errors.BadRequestError, match="INPUT_METHOD_INVALID"):
-        await client(functions.account.GetPasswordRequest())
-    assert dc.requests()["unknown"] == ["account.getPassword"]
+        await client(functions.account.GetContentSettingsRequest())
+    assert dc.requests()["unknown"] == ["account.getContentSettings"]
 
 
 async def test_a_key_that_nobody_signed_in_with_is_refused(connect: Connect) -> None:

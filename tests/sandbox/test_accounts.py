@@ -1,0 +1,284 @@
+"""Second factors, QR codes, two data centres, and sessions that end from elsewhere."""
+
+import asyncio
+
+import pytest
+from telethon import TelegramClient, errors, functions, types
+from telethon.crypto import rsa
+from telethon.errors import RPCError
+from telethon.password import compute_check
+from telethon.sessions import StringSession
+
+from sandbox.client import Sandbox
+from sandbox.srp import Challenge, make_verifier
+from tests.sandbox.conftest import Connect, hear, soon
+
+PHONE = "+9996620000"
+
+
+def secure(dc: Sandbox, name: str = "ann", **fields) -> None:
+    dc.dc.secure(dc.world.account(name), **fields)
+
+
+async def half_way(dc: Sandbox, connect: Connect) -> TelegramClient:
+    """A client whose code was right and whose password is asked for."""
+    client = await connect(None)
+    await client.send_code_request(PHONE)
+    with pytest.raises(errors.SessionPasswordNeededError):
+        await client.sign_in(PHONE, dc.code(PHONE))
+    return client
+
+
+async def test_a_password_is_asked_for_and_only_the_right_one_signs_in(dc: Sandbox, connect: Connect) -> None:
+    secure(dc, password="correct хорс battery")
+    client = await half_way(dc, connect)
+    assert not await client.is_user_authorized()
+    with pytest.raises(errors.PasswordHashInvalidError):
+        await client.sign_in(password="wrong")
+    with pytest.raises(errors.SessionPasswordNeededError):
+        await client(functions.updates.GetStateRequest())
+    me = await client.sign_in(password="correct хорс battery")
+    assert me.username == "ann"
+    assert await client.is_user_authorized()
+
+
+async def test_a_password_s_challenge_is_good_for_one_attempt_of_its_own_account(dc: Sandbox, connect: Connect) -> None:
+    secure(dc, password="one")
+    client = await half_way(dc, connect)
+    asked = await client(functions.account.GetPasswordRequest())
+    wrong = compute_check(asked, "two")
+    with pytest.raises(errors.PasswordHashInvalidError):
+        await client(functions.auth.CheckPasswordRequest(wrong))
+    with pytest.raises(errors.SrpIdInvalidError):
+        await client(functions.auth.CheckPasswordRequest(compute_check(asked, "one")))
+    secure(dc, "boris", password="one")
+    other = await connect("boris")
+    foreign = await other(functions.account.GetPasswordRequest())
+    with pytest.raises(errors.SrpIdInvalidError):
+        await client(functions.auth.CheckPasswordRequest(compute_check(foreign, "one")))
+    asked = await client(functions.account.GetPasswordRequest())
+    secure(dc, password="changed since")
+    with pytest.raises(errors.SrpPasswordChangedError):
+        await client(functions.auth.CheckPasswordRequest(compute_check(asked, "one")))
+
+
+@pytest.mark.parametrize("share", [bytes(256), b"\xff" * 256, b"\x01" * 300, b""])
+async def test_a_share_that_no_client_may_take_is_refused(dc: Sandbox, connect: Connect, share: bytes) -> None:
+    secure(dc, password="one")
+    client = await half_way(dc, connect)
+    asked = await client(functions.account.GetPasswordRequest())
+    with pytest.raises(RPCError, match="SRP_A_INVALID"):
+        await client(functions.auth.CheckPasswordRequest(types.InputCheckPasswordSRP(asked.srp_id, share, bytes(32))))
+
+
+def test_a_zero_share_proves_nothing_whatever_the_password() -> None:
+    challenge = Challenge.make(make_verifier("secret", b"1" * 8, b"2" * 16))
+    for share in (bytes(256), b""):
+        with pytest.raises(ValueError, match="within the prime"):
+            challenge.proves(share, bytes(32))
+
+
+async def test_without_a_password_none_is_asked_for(dc: Sandbox, connect: Connect) -> None:
+    client = await connect("ann")
+    asked = await client(functions.account.GetPasswordRequest())
+    assert (bool(asked.has_password), asked.srp_id) == (False, None)
+    fresh = await connect(None)
+    with pytest.raises(errors.AuthKeyUnregisteredError):
+        await fresh(functions.account.GetPasswordRequest())
+
+
+async def test_a_code_can_be_sent_again_and_taken_back(dc: Sandbox, connect: Connect) -> None:
+    client = await connect(None)
+    sent = await client.send_code_request(PHONE)
+    first = dc.code(PHONE)
+    again = await client(functions.auth.ResendCodeRequest(PHONE, sent.phone_code_hash))
+    assert again.phone_code_hash != sent.phone_code_hash
+    with pytest.raises(errors.PhoneCodeExpiredError):
+        await client.sign_in(PHONE, first, phone_code_hash=sent.phone_code_hash)
+    assert await client(functions.auth.CancelCodeRequest(PHONE, again.phone_code_hash))
+    with pytest.raises(errors.PhoneCodeExpiredError):
+        await client.sign_in(PHONE, "12345", phone_code_hash=again.phone_code_hash)
+
+
+async def waiting(client: TelegramClient):
+    """A QR code that is shown, and the task that waits until it is scanned."""
+    shown = await client.qr_login()
+    task = asyncio.create_task(shown.wait(10))
+    # wait() listens as soon as it runs, before anything that is asked after it.
+    await client(functions.help.GetNearestDcRequest())
+    return shown, task
+
+
+async def test_a_qr_code_that_is_scanned_signs_in(dc: Sandbox, connect: Connect) -> None:
+    client, phone = await connect(None), await connect("ann")
+    shown, task = await waiting(client)
+    assert 25 < shown.expires.timestamp() - dc.dc.clock.now() <= 30
+    accepted = await phone(functions.auth.AcceptLoginTokenRequest(shown.token))
+    assert isinstance(accepted, types.Authorization)
+    assert (await task).username == "ann"
+    with pytest.raises(errors.AuthTokenInvalidError):
+        await phone(functions.auth.AcceptLoginTokenRequest(shown.token))
+
+
+async def test_a_qr_code_expires_and_can_be_made_anew(dc: Sandbox, connect: Connect) -> None:
+    client, phone = await connect(None), await connect("ann")
+    shown = await client.qr_login()
+    old = shown.token
+    dc.dc.clock.leap += 31
+    with pytest.raises(errors.AuthTokenExpiredError):
+        await phone(functions.auth.AcceptLoginTokenRequest(old))
+    await shown.recreate()
+    assert shown.token != old
+    with pytest.raises(errors.AuthTokenInvalidError):
+        await phone(functions.auth.AcceptLoginTokenRequest(old))
+    await phone(functions.auth.AcceptLoginTokenRequest(shown.token))
+    with pytest.raises(errors.AuthTokenAlreadyAcceptedError):
+        await phone(functions.auth.AcceptLoginTokenRequest(shown.token))
+
+
+async def test_an_account_that_a_qr_code_excepts_is_refused(dc: Sandbox, connect: Connect) -> None:
+    client, phone = await connect(None), await connect("ann")
+    shown = await client.qr_login(ignored_ids=[dc.world.account("ann").id])
+    with pytest.raises(errors.AuthTokenExceptionError):
+        await phone(functions.auth.AcceptLoginTokenRequest(shown.token))
+
+
+async def test_a_qr_code_of_an_account_with_a_password_asks_for_that_too(dc: Sandbox, connect: Connect) -> None:
+    secure(dc, password="second")
+    client, phone = await connect(None), await connect("ann")
+    shown, task = await waiting(client)
+    await phone(functions.auth.AcceptLoginTokenRequest(shown.token))
+    with pytest.raises(errors.SessionPasswordNeededError):
+        await task
+    assert (await client.sign_in(password="second")).username == "ann"
+
+
+async def test_an_account_at_the_other_data_centre_is_sent_there_by_phone_and_by_qr(
+    dc: Sandbox, connect: Connect
+) -> None:
+    secure(dc, "boris", dc_id=204)
+    client = await connect(None)
+    await client.send_code_request("+9996620001")
+    assert client.session.dc_id == 204
+    assert (await client.sign_in("+9996620001", dc.code("+9996620001"))).username == "boris"
+    heard = hear(client)
+    await dc.publish("morning_markets", text="heard at home")
+    assert (await soon(heard)).message.text == "heard at home"
+
+    shower = await connect(None)
+    shown, task = await waiting(shower)
+    await client(functions.auth.AcceptLoginTokenRequest(shown.token))
+    assert (await task).username == "boris"
+    assert shower.session.dc_id == 204
+    assert (await shower.get_me()).username == "boris"
+
+
+async def test_a_bot_at_the_other_data_centre_is_sent_there(dc: Sandbox, connect: Connect) -> None:
+    bot = next(account for account in dc.world.accounts.values() if account.is_bot)
+    dc.dc.secure(bot, dc_id=204)
+    client = await connect(None)
+    assert (await client.sign_in(bot_token=bot.token)).id == bot.id
+    assert client.session.dc_id == 204
+
+
+async def test_a_key_is_known_to_its_own_data_centre_only(dc: Sandbox, connect: Connect) -> None:
+    door = dc.dc.door(204)
+    stored = StringSession(dc.session("ann"))
+    stored.set_dc(204, door.address, door.port)
+    with pytest.raises(errors.AuthKeyNotFound):
+        await connect(session=stored.save())
+
+
+async def test_an_authorization_is_handed_over_once_and_to_the_right_place(dc: Sandbox, connect: Connect) -> None:
+    client = await connect("ann")
+    for wrong in (203, 205, 0):
+        with pytest.raises(errors.DcIdInvalidError):
+            await client(functions.auth.ExportAuthorizationRequest(wrong))
+    given = await client(functions.auth.ExportAuthorizationRequest(204))
+    rsa.add_key(dc.public_key, old=False)
+    door = dc.dc.door(204)
+    there = StringSession()
+    there.set_dc(204, door.address, door.port)
+    guest = TelegramClient(there, 1, "hash", connection_retries=1)
+    await guest.connect()
+    try:
+        with pytest.raises(errors.AuthBytesInvalidError):
+            await guest(functions.auth.ImportAuthorizationRequest(given.id, b"wrong"))
+        given = await client(functions.auth.ExportAuthorizationRequest(204))
+        answer = await guest(functions.auth.ImportAuthorizationRequest(given.id, given.bytes))
+        assert answer.user.username == "ann"
+        with pytest.raises(errors.AuthBytesInvalidError):
+            await guest(functions.auth.ImportAuthorizationRequest(given.id, given.bytes))
+    finally:
+        await guest.disconnect()
+
+
+async def test_an_account_sees_its_sessions_and_ends_them(dc: Sandbox, connect: Connect) -> None:
+    first = await connect("ann", device_model="First", app_version="1.2")
+    second = await connect("ann", device_model="Second")
+    rows = (await first(functions.account.GetAuthorizationsRequest())).authorizations
+    assert (rows[0].device_model, rows[0].app_version, rows[0].current) == ("First", "1.2", True)
+    assert [row.device_model for row in rows] == ["First", "Second"]
+    with pytest.raises(errors.HashInvalidError):
+        await first(functions.account.ResetAuthorizationRequest(12345))
+    heard = hear(second)
+    assert await first(functions.account.ResetAuthorizationRequest(rows[1].hash))
+    await dc.publish("gorod_news", text="not for the second")
+    with pytest.raises(errors.SessionRevokedError):
+        await second(functions.updates.GetStateRequest())
+    assert heard.empty()
+    third = await connect("ann")
+    assert await first(functions.auth.ResetAuthorizationsRequest())
+    with pytest.raises(errors.SessionRevokedError):
+        await third(functions.updates.GetStateRequest())
+    assert len((await first(functions.account.GetAuthorizationsRequest())).authorizations) == 1
+
+
+async def test_a_revoked_session_is_refused_after_a_restart_too(tmp_path) -> None:
+    async with Sandbox(state=tmp_path) as dc:
+        key, session = dc.dc.session(dc.world.account("ann"), "mine")
+        dc.dc.revoke(key, "USER_DEACTIVATED_BAN")
+        port = dc.port
+    async with Sandbox(state=tmp_path, port=port) as dc:
+        client = TelegramClient(StringSession(session), 1, "hash", connection_retries=1)
+        await client.connect()
+        with pytest.raises(errors.UserDeactivatedBanError):
+            await client(functions.updates.GetStateRequest())
+        await client.disconnect()
+        assert dc.session("ann", "mine") != session
+
+
+async def test_two_connections_with_one_key_kill_it_when_the_rule_is_on(dc: Sandbox, connect: Connect) -> None:
+    session = dc.session("ann")
+    first = await connect(session=session)
+    second = await connect(session=session)
+    await second(functions.help.GetNearestDcRequest())
+    assert dc.requests()["parallel"] == {}
+    await first(functions.help.GetNearestDcRequest())
+    assert dc.requests()["parallel"] == {str(dc.world.account("ann").id): 1}
+    dc.dc.dispatcher.one_connection_per_key = True
+    for client in (second, first, second):
+        with pytest.raises(errors.AuthKeyDuplicatedError):
+            await client(functions.updates.GetStateRequest())
+
+
+async def test_a_key_that_moves_to_a_new_connection_is_not_parallel(dc: Sandbox, connect: Connect) -> None:
+    dc.dc.dispatcher.one_connection_per_key = True
+    session = dc.session("ann")
+    first = await connect(session=session)
+    await first.disconnect()
+    second = await connect(session=session)
+    dc.drop_connections()
+    assert (await second(functions.help.GetNearestDcRequest())).this_dc == 203
+    assert dc.requests()["parallel"] == {}
+
+
+async def test_a_takeout_is_opened_used_and_finished(dc: Sandbox, connect: Connect) -> None:
+    client = await connect("ann")
+    with pytest.raises(errors.TakeoutInvalidError):
+        await client(functions.InvokeWithTakeoutRequest(7, functions.updates.GetStateRequest()))
+    async with client.takeout(channels=True) as takeout:
+        assert len(await takeout.get_messages("gorod_news", limit=5)) == 5
+    with pytest.raises(errors.TakeoutRequiredError):
+        await client(functions.account.FinishTakeoutSessionRequest(success=True))
+    assert await client(functions.account.UpdateStatusRequest(offline=True))
