@@ -192,9 +192,10 @@ class Bot(TaskActor):
         if profile is None or profile.account_id != self._id or not profile.bot:
             raise AccountUnusable(self._id, "signed_out", "the session isn't the bot's")
         await self._store.accounts.save_profile(profile)
+        self._caller = caller  # what is heard by catching up is answered at once
         await self._catch_up(caller)
         await self._store.accounts.set_state(self._id, "active", None)
-        self._failures, self._renewed, self._caller = 0, False, caller
+        self._failures, self._renewed = 0, False
         if not self._announced:
             self._announced = True
             log.emit(log.BOT_STARTED)
