@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 CONFIG ?= config/sandbox.yaml
 TOOLS := iproute2 util-linux procps curl systemd
 
-.PHONY: install run test lint mutants fuzz bench tools lock clean
+.PHONY: install run test conformance lint mutants fuzz bench tools lock clean
 
 install: $(STAMP)
 
@@ -27,6 +27,16 @@ run: $(STAMP)
 test: $(STAMP)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(PYTEST_ARGS)
 
+# Two MTProto clients that nobody here wrote against the sandbox. One is from npm, so it stays out of make test.
+MTCUTE := tests/conformance/mtcute
+conformance: $(STAMP) $(MTCUTE)/node_modules/.package-lock.json
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -p tests.no_skips -m "" tests/conformance $(PYTEST_ARGS)
+
+$(MTCUTE)/node_modules/.package-lock.json: $(MTCUTE)/package-lock.json
+	@command -v npm >/dev/null 2>&1 || { echo "make: npm is missing; on Debian: apt-get install nodejs npm" >&2; exit 1; }
+	@cd $(MTCUTE) && npm ci --silent --no-audit --no-fund
+	@touch $@
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,12 +47,12 @@ lint: $(STAMP)
 mutants: $(STAMP)
 	@$(BIN)/python -m tests.mutants.run $(MUTANTS_ARGS)
 
-# The properties and state machines of the runtime, far beyond make test.
+# The properties and state machines of the runtime, and the sandbox's parsers, far beyond make test.
 FUZZ_EXAMPLES := 10000
 fuzz: $(STAMP)
 	@TELEWARDEN_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --timeout 0 --durations 0 \
 		tests/actors/runtime/test_mailbox_machine.py tests/actors/runtime/test_restart_machine.py \
-		tests/actors/runtime/test_restart.py $(PYTEST_ARGS)
+		tests/actors/runtime/test_restart.py tests/sandbox/test_parsers.py $(PYTEST_ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python bench/collect.py --out bench/results/collect.json
@@ -69,4 +79,4 @@ lock: $(STAMP)
 		--no-emit-index-url --no-emit-find-links -q -o requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) $(MTCUTE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

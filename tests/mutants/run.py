@@ -70,7 +70,7 @@ def copy_tree(to: Path) -> Path:
     to.mkdir(parents=True)
     for name in NEEDED:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+            shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules", ".*"))
         else:
             shutil.copy2(ROOT / name, to / name)
     return to
