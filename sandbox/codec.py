@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 from telethon.tl import types
+from telethon.tl.alltlobjects import LAYER
 
 from sandbox import files
 from sandbox.changes import Counted, Sent
@@ -499,9 +500,45 @@ def channel_too_long(channel: Channel) -> Any:
     return types.UpdateChannelTooLong(channel.id, channel.pts)
 
 
-def pushed(updates: Sequence[Any], *, users: Sequence[Any] = (), chats: Sequence[Any] = (), date: int) -> bytes:
+def updates(rows: Sequence[Any], *, users: Sequence[Any] = (), chats: Sequence[Any] = (), date: int) -> Any:
     """An `updates` envelope. Its seq is 0, as for updates that are ordered by pts alone."""
-    return bytes(types.Updates(updates=updates, users=users, chats=chats, date=date, seq=0))
+    return types.Updates(updates=rows, users=users, chats=chats, date=date, seq=0)
+
+
+class Push:
+    """Updates for all sessions of one account, whatever layers they speak."""
+
+    def __init__(self, rows: Sequence[Any], **parts: Any) -> None:
+        """`parts` are those of `updates`."""
+        self._rows = rows
+        self._parts = parts
+        self._body = b""
+
+    def body(self, layer: int) -> bytes:
+        if layer < LAYER:
+            return bytes(spoken_in(layer, updates(self._rows, **self._parts)))
+        self._body = self._body or bytes(updates(self._rows, **self._parts))
+        return self._body
+
+
+_OLDER = {types.User: 0x31774388, types.Channel: 0x1C32B11C}
+"""Until layer 229 these had another constructor, which lacked one optional field; it is never set here."""
+_HOLDERS = ("users", "chats", "user", "chat", "authorization")
+"""Where answers hold users and channels."""
+
+
+def spoken_in(layer: int, answer: Any) -> Any:
+    """An answer as a client of this layer knows it. Clients of layers before 227 may still find strangers in it."""
+    if layer >= LAYER:
+        return answer
+    if isinstance(answer, list | tuple):
+        return [spoken_in(layer, item) for item in answer]
+    if older := _OLDER.get(type(answer)):
+        return Raw(older.to_bytes(4, "little") + bytes(answer)[4:])
+    for name in _HOLDERS:
+        if (held := getattr(answer, name, None)) is not None:
+            setattr(answer, name, spoken_in(layer, held))
+    return answer
 
 
 def token_accepted(at: int) -> bytes:
@@ -517,9 +554,9 @@ def letter_update(world: World, owner: int, sent: Sent) -> Any:
     return types.UpdateNewMessage(letter(owner, row), row.pts, 1)
 
 
-def letter_pushed(world: World, owner: int, sent: Sent) -> bytes:
+def letter_pushed(world: World, owner: int, sent: Sent) -> Push:
     sides = [user(world, owner, world.accounts[side]) for side in {sent.sender, sent.receiver}]
-    return pushed([letter_update(world, owner, sent)], users=sides, date=sent.at)
+    return Push([letter_update(world, owner, sent)], users=sides, date=sent.at)
 
 
 def notify_settings() -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from telethon.tl import types
 
 from sandbox.clock import Clock
-from sandbox.codec import Raw
+from sandbox.codec import Raw, spoken_in
 from sandbox.faults import Faults, Rule
 from sandbox.keys import AuthKey
 from sandbox.limits import Limits
@@ -147,7 +147,7 @@ class Dispatcher:
             method = self._methods.get(type(request))
             if method is None:
                 return self.unknown(method_name(request), getattr(request, "CONSTRUCTOR_ID", 0))
-            return encode(method(call, request))
+            return encode(spoken_in(call.key.layer, method(call, request)))
         except RefusedError as fault:
             return refusal(fault.code, fault.message)
         except Exception:  # a defect of ours must reach the log and the client, not end the connection

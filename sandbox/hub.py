@@ -111,26 +111,27 @@ class Hub:
         if not sessions:
             return
         parts = codec.parties(self._world, account, channel, rows)
-        body = codec.pushed(updates, **parts, date=at)
+        push = codec.Push(updates, **parts, date=at)
         for session in sessions:
             fate = self.turbulence.fate(account, channel.id)
             if fate == "too_long":
-                hint = codec.pushed([codec.channel_too_long(channel)], **parts, date=at)
+                hint = codec.Push([codec.channel_too_long(channel)], **parts, date=at)
                 self._push(session, hint, "")
             else:
-                self._push(session, body, fate)
+                self._push(session, push, fate)
 
     def letter_sent(self, change: Sent, by: AuthKey | None) -> None:
         """Push a private message to both sides, but not to the key that sent it: that learns it from its answer."""
         for owner in {change.sender, change.receiver}:
             sessions = [s for s in self._listening.get(owner, ()) if owner != change.sender or s.key is not by]
             if sessions:
-                body = codec.letter_pushed(self._world, owner, change)
+                push = codec.letter_pushed(self._world, owner, change)
                 for session in sessions:
-                    self._push(session, body, self.turbulence.fate(owner, 0))
+                    self._push(session, push, self.turbulence.fate(owner, 0))
 
-    def _push(self, session: "Session", body: bytes, fate: str) -> None:
+    def _push(self, session: "Session", push: codec.Push, fate: str) -> None:
         self.pushed += 1
+        body = push.body(session.key.layer)
         held = self._held.pop(session, None)
         if fate == "reorder" and held is None:
             timer = asyncio.get_running_loop().call_later(HELD, self._release, session)

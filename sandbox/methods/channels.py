@@ -48,13 +48,13 @@ def get_messages(call: Call, request: Any) -> Any:
     return page
 
 
-def changed(call: Call, channel: Channel) -> bytes:
+def changed(call: Call, channel: Channel) -> Any:
     """What joining and leaving are answered with: the channel as it is for this account now."""
     parts = codec.parties(call.dc.world, call.account.id, channel)
-    return codec.pushed([codec.channel_changed(channel)], **parts, date=call.dc.clock.seconds())
+    return codec.updates([codec.channel_changed(channel)], **parts, date=call.dc.clock.seconds())
 
 
-def enter(call: Call, channel: Channel) -> bytes:
+def enter(call: Call, channel: Channel) -> Any:
     """Make the account a member, or let its request wait, with all the refusals that joining has."""
     if len(call.dc.world.channels_of(call.user.id)) >= call.dc.switches.max_joined:
         raise RefusedError(400, "CHANNELS_TOO_MUCH")
@@ -66,14 +66,14 @@ def enter(call: Call, channel: Channel) -> bytes:
     return changed(call, channel)
 
 
-def join_channel(call: Call, request: Any) -> bytes:
+def join_channel(call: Call, request: Any) -> Any:
     """Joining once more changes nothing and is no fault."""
     me = call.user
     channel = peers.channel(call, request.channel)
     return changed(call, channel) if me.id in channel.members else enter(call, channel)
 
 
-def leave_channel(call: Call, request: Any) -> bytes:
+def leave_channel(call: Call, request: Any) -> Any:
     me = call.user
     channel = peers.channel(call, request.channel)
     if me.id not in channel.members:

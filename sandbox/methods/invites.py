@@ -42,7 +42,7 @@ def check_chat_invite(call: Call, request: Any) -> Any:
     )
 
 
-def import_chat_invite(call: Call, request: Any) -> bytes:
+def import_chat_invite(call: Call, request: Any) -> Any:
     channel = _invited(call, request.hash)
     if call.user.id in channel.members:
         raise RefusedError(400, "USER_ALREADY_PARTICIPANT")

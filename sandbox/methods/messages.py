@@ -134,13 +134,13 @@ def get_messages_views(call: Call, request: Any) -> Any:
     )
 
 
-def get_messages_reactions(call: Call, request: Any) -> bytes:
+def get_messages_reactions(call: Call, request: Any) -> Any:
     """An update for each post that is there, without reactions too."""
     me, world = call.user.id, call.dc.world
     channel, posts = _named(call, request)
     peer = types.PeerChannel(channel.id)
     updates = [types.UpdateMessageReactions(peer, post.id, codec.reactions(post.reactions)) for post in posts if post]
-    return codec.pushed(updates, **codec.parties(world, me, channel), date=call.dc.clock.seconds())
+    return codec.updates(updates, **codec.parties(world, me, channel), date=call.dc.clock.seconds())
 
 
 def read_history(call: Call, request: Any) -> Any:

@@ -2,7 +2,9 @@
 
 import pytest
 from telethon import errors, events, functions, types
+from telethon.tl.alltlobjects import LAYER
 
+from sandbox import codec
 from sandbox.client import Sandbox
 from tests.sandbox.conftest import Connect, hear, soon
 
@@ -173,3 +175,24 @@ async def test_the_same_random_id_is_one_message(dc: Sandbox, connect: Connect) 
         await boris(functions.messages.SendMessageRequest(peer, "x" * 4097, random_id=79))
     with pytest.raises(errors.ChatWriteForbiddenError):
         await boris.send_message("gorod_news", "not here")
+
+
+def test_a_client_of_an_older_layer_gets_users_and_channels_as_it_knows_them(dc: Sandbox) -> None:
+    """Telethon can't read them any more; mtcute in make conformance does."""
+    world = dc.world
+    ann = world.account("ann")
+
+    def answer():
+        users = [codec.user(world, ann.id, each) for each in world.accounts.values()]
+        chats = [codec.chat(world, ann.id, each) for each in world.channels.values()]
+        return codec.updates([], users=users, chats=chats, date=1)
+
+    now, before = bytes(answer()), bytes(codec.spoken_in(227, answer()))
+    assert bytes(codec.spoken_in(LAYER, answer())) == now
+    for newer, older, count in ((types.User, 0x31774388, 4), (types.Channel, 0x1C32B11C, 5)):
+        assert before.count(older.to_bytes(4, "little")) == count
+        before = before.replace(older.to_bytes(4, "little"), newer.CONSTRUCTOR_ID.to_bytes(4, "little"))
+    assert before == now
+    push = codec.Push([], users=[codec.user(world, ann.id, ann)], date=1)
+    assert push.body(LAYER) is push.body(LAYER)
+    assert (0x31774388).to_bytes(4, "little") in push.body(227)

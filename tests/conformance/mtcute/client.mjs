@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto'
 import { format as formatLog, parseArgs } from 'node:util'
 
 import { MemoryStorage } from '@mtcute/core'
-import { __tlReaderMap, LogManager, parsePublicKey } from '@mtcute/core/utils.js'
+import { LogManager, parsePublicKey } from '@mtcute/core/utils.js'
 import { TelegramClient } from '@mtcute/node'
 import { NodeCryptoProvider } from '@mtcute/node/utils.js'
 
@@ -33,26 +33,6 @@ const { values: options } = parseArgs({
     },
 })
 const place = JSON.parse(options.place)
-
-// This mtcute knows layer 227; the sandbox answers in Telethon's, 229, in which these two have one more field at their
-// end, flagged in their second flags. The real service would answer in the layer that was asked for.
-const NEWER = [
-    { known: 0x31774388, newer: 0xb1b8cc83, bit: 21 }, // user: linked_community_id:flags2.21?long
-    { known: 0x1c32b11c, newer: 0xd49f34c6, bit: 20 }, // channel: linked_community_id:flags2.20?long
-]
-
-function readers() {
-    const map = { ...__tlReaderMap }
-    for (const { known, newer, bit } of NEWER) {
-        map[newer] = (reader) => {
-            const flags2 = reader.dataView.getUint32(reader.pos + 4, true)
-            const object = __tlReaderMap[known](reader)
-            if (flags2 & (1 << bit)) reader.long()
-            return object
-        }
-    }
-    return map
-}
 
 // The sandbox's key alone is known from here on.
 function trust(crypto, pem) {
@@ -157,7 +137,6 @@ const client = new TelegramClient({
     storage: new MemoryStorage(),
     crypto,
     defaultDcs: { main: dc, media: dc },
-    readerMap: readers(),
 })
 // What the client only logs: it would ask again, or connect again, and be content in the end.
 const complaints = []
