@@ -173,7 +173,12 @@ def rpc_result(request_id: int, answer: bytes) -> bytes:
 
 
 class MessageIds:
-    """A server's message ids: they follow the clock, rise always, and say by their last bits what they are."""
+    """A server's message ids: they follow the clock, rise with it, and say by their last bits what they are.
+
+    They fall only when the clock is set back, by more than BACK seconds: a client believes their time.
+    """
+
+    BACK = 2
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
@@ -181,6 +186,8 @@ class MessageIds:
 
     def next(self, *, answer: bool) -> int:
         """1 mod 4 for what a request caused, 3 mod 4 for what the server says by itself."""
-        base = max(int(self._now() * 2**32) & ~3, (self._last & ~3) + 4)
+        clock = int(self._now() * 2**32) & ~3
+        follows = (self._last & ~3) + 4
+        base = clock if follows - clock > self.BACK << 32 else max(clock, follows)
         self._last = base | (1 if answer else 3)
         return self._last

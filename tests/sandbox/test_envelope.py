@@ -116,6 +116,13 @@ def test_server_ids_rise_and_say_what_they_are() -> None:
     assert {made[n] % 4 for n in range(0, 2000, 2)} == {3}
     assert {made[n] % 4 for n in range(1, 2000, 2)} == {1}
     assert abs((made[0] >> 32) - time.time()) < 2
+    now = 1000.0
+    ids = MessageIds(lambda: now)
+    first = ids.next(answer=True)
+    now = 999.0
+    assert ids.next(answer=True) > first
+    now = 900.0
+    assert ids.next(answer=True) >> 32 == 900
 
 
 def test_middling_answers_are_gzipped_and_short_or_long_ones_are_not() -> None:
