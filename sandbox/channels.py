@@ -21,7 +21,8 @@ class Event:
     kind: str
     """`new`, `edit` or `delete`."""
     ids: tuple[int, ...]
-    at: int
+    moment: int
+    """When it happened, by the clock's moments."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,11 +128,11 @@ class Channel:
         """Ids of a thread's comments, rising. Walks the group: threads are rare and small here."""
         return [post.id for post in self.posts.values() if post.thread == root]
 
-    def step(self, kind: str, ids: tuple[int, ...], at: int) -> Event:
+    def step(self, kind: str, ids: tuple[int, ...], at: int, moment: int) -> Event:
         count = len(ids) if kind == "delete" else 1
         self.pts += count
         self.moved_at = max(self.moved_at, at)
-        event = Event(self.pts, count, kind, ids, at)
+        event = Event(self.pts, count, kind, ids, moment)
         self.events.append(event)
         if len(self.events) > MAX_EVENTS:
             del self.events[: MAX_EVENTS // 2]

@@ -16,7 +16,6 @@ from telethon.sessions import StringSession
 from sandbox import codec, methods
 from sandbox.changes import Altered, Change, Counted, Deleted, Edited, Founded, Grown, Moved, Posted, Secured, Sent
 from sandbox.channels import Channel, Event
-from sandbox.clock import Clock
 from sandbox.crypto import ServerKey
 from sandbox.dispatch import Dispatcher
 from sandbox.exports import export_digest
@@ -27,7 +26,7 @@ from sandbox.logins import Logins, LoginToken
 from sandbox.posts import Entity, Post
 from sandbox.salts import Salts
 from sandbox.session import Connection
-from sandbox.state import State
+from sandbox.state import State, StateError
 from sandbox.switches import Switches
 from sandbox.transport import TransportError, Wire, recognise
 from sandbox.world import DC_IDS, STANDINGS, Account, World, WorldError
@@ -82,8 +81,8 @@ class DataCentre:
         switches: Switches | None = None,
     ) -> None:
         self.shape = shape
-        self.clock = Clock()
         self.world: World = build_world(shape)
+        self.clock = self.world.clock
         self.keys = Keyring(state.save_key if state else lambda _: None)
         self.salts = Salts(self.clock)
         self.hub = Hub(self.world)
@@ -110,7 +109,10 @@ class DataCentre:
         dc = cls(shape, state, **options)
         if state:
             for row in state.saved_keys():
-                dc.keys.load(row)
+                try:
+                    dc.keys.load(row)
+                except (ValueError, TypeError) as error:
+                    raise StateError(f"the saved auth keys can't be read ({error}): delete the directory") from error
             state.compact_keys(dc.keys.rows())
             _ = dc.server_key  # read or written now, not in the middle of a client's key exchange
             for change in state.saved_changes():
@@ -211,9 +213,23 @@ class DataCentre:
         return key, str(session.save())
 
     def revoke(self, key: AuthKey, error: str) -> None:
-        """Every call with the key is refused with `error` from now on, and nothing is pushed to it."""
-        self.keys.change(key, refusal=error)
+        """Every call with the key is refused with `error` from now on, and nothing is pushed to it.
+
+        So it goes with the keys at other data centres to which its authorization was handed over.
+        """
+        for each in self.keys.kin(key):
+            self.keys.change(each, refusal=error, awaits_password=0)
+            self._forget(each)
+
+    def sign_out(self, key: AuthKey) -> None:
+        """The key, and those to which its authorization was handed over, belong to nobody from now on."""
+        for each in self.keys.kin(key):
+            self.keys.change(each, account_id=0, awaits_password=0, parent="")
+            self._forget(each)
+
+    def _forget(self, key: AuthKey) -> None:
         self.hub.hush(key)
+        self.logins.takeouts.pop(key.id, None)
 
     def accept_token(self, token: bytes, account: Account) -> LoginToken:
         """Let the key in that shows this QR token, as if the account had scanned it. Raises LoginError."""

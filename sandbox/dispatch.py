@@ -26,6 +26,8 @@ _REVOKED = {"AUTH_KEY_DUPLICATED": 406}
 
 _FOR_ANYBODY = ("help.", "auth.")
 """Who may do nothing else may still ask for the configuration, and sign in anew."""
+_ABROAD = (*_FOR_ANYBODY, "upload.")
+"""What a data centre does for those whose authorization was handed over to it; for all else it sends them home."""
 
 BOOL_TRUE = Raw(b"\xb5\x75\x72\x99")
 BOOL_FALSE = Raw(b"\x37\x97\x79\xbc")
@@ -134,6 +136,10 @@ class Dispatcher:
         code = _REVOKED.get(call.key.refusal, 401)
         if call.key.refusal and (code != 401 or not name.startswith(_FOR_ANYBODY)):
             return refusal(code, call.key.refusal)
+        # Keys that were minted elsewhere than at home, for a test's own ends, aren't held to this.
+        home = call.maybe_account.dc_id if call.maybe_account and call.key.parent else call.key.dc_id
+        if home != call.key.dc_id and not name.startswith(_ABROAD):
+            return refusal(303, f"USER_MIGRATE_{home}")
         now = self._clock.moment()
         rule = self.faults.strike(name, account, channel, now) if self.faults.rules else None
         if rule is None and self.limits.rules and (wait := self.limits.ask(account, name, now)):

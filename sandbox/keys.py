@@ -14,6 +14,19 @@ Json = dict[str, object]
 MAX_STRANGERS = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a client's initConnection said of itself."""
+
+    api_id: int = 0
+    model: str = ""
+    system: str = ""
+    app: str = ""
+
+    def row(self) -> list[object]:
+        return [self.api_id, self.model, self.system, self.app]
+
+
 @dataclass(slots=True)
 class AuthKey:
     key: bytes = field(repr=False)
@@ -28,10 +41,12 @@ class AuthKey:
     """The data centre that made it; the others don't know it."""
     refusal: str = ""
     """The error that answers every call since the key was revoked; '' while it is good."""
-    device: str = ""
+    device: Device = Device()
     created: int = 0
     active: int = 0
     """When it last signed in or was used for a new connection."""
+    parent: str = ""
+    """The hex id of the key whose authorization was handed over to it, and with which it ends."""
     id: bytes = b""
     awaits_password: int = 0
     """The account whose code was right and whose password is still to come; forgotten by a restart."""
@@ -49,10 +64,16 @@ class AuthKey:
             "name": self.name,
             "dc_id": self.dc_id,
             "refusal": self.refusal,
-            "device": self.device,
+            "device": self.device.row(),
             "created": self.created,
             "active": self.active,
+            "parent": self.parent,
         }
+
+    @property
+    def root(self) -> str:
+        """The same for all keys of one authorization: of the key that signed in, and of those it was handed over to."""
+        return self.parent or self.id.hex()
 
 
 class Use:
@@ -110,12 +131,23 @@ class Keyring:
                 "name": str(name),
                 "dc_id": int(dc_id),
                 "refusal": str(refusal),
-                "device": str(device),
+                "device": [int(api_id), str(model), str(system), str(app)],
                 "created": int(created),
                 "active": int(active),
+                "parent": str(parent),
             }:
                 loaded = AuthKey(
-                    bytes.fromhex(key), account, layer, wants, name, dc_id, refusal, device, created, active
+                    bytes.fromhex(key),
+                    account,
+                    layer,
+                    wants,
+                    name,
+                    dc_id,
+                    refusal,
+                    Device(api_id, model, system, app),
+                    created,
+                    active,
+                    parent,
                 )
                 self._keep(loaded)
             case _:
@@ -139,6 +171,15 @@ class Keyring:
     def of(self, account_id: int) -> list[AuthKey]:
         """The keys that an account is signed in with."""
         return [key for key in self._keys.values() if key.account_id == account_id]
+
+    def waiting_for(self, account_id: int) -> list[AuthKey]:
+        """The keys that lack only the account's password."""
+        return [key for key in self._keys.values() if key.awaits_password == account_id]
+
+    def kin(self, key: AuthKey) -> list[AuthKey]:
+        """The key, and those that hold its authorization at other data centres."""
+        handed = [other for other in self.of(key.account_id) if other.parent == key.id.hex()] if key.account_id else []
+        return [key, *handed]
 
     def add(self, key: bytes, account_id: int = 0, name: str = "", *, dc_id: int = DC_ID, at: int = 0) -> AuthKey:
         made = AuthKey(key, account_id, name=name, dc_id=dc_id, created=at, active=at)

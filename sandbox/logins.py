@@ -32,6 +32,7 @@ class LoginCode:
     code: str
     hash: str
     expires: float
+    sent_again: bool = False
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class LoginToken:
 
 @dataclass(frozen=True, slots=True)
 class _Handover:
+    key: AuthKey
     account_id: int
     dc_id: int
     secret: bytes
@@ -65,18 +67,19 @@ class Logins:
         self._clock = clock
         self._code_lifetime = code_lifetime
         self._verifiers: dict[int, tuple[str, Verifier]] = {}
-        self._challenges: OrderedDict[int, tuple[int, Challenge]] = OrderedDict()
+        self._challenges: OrderedDict[int, tuple[int, str, Challenge]] = OrderedDict()
         self._tokens: OrderedDict[bytes, LoginToken] = OrderedDict()
         self._handovers: OrderedDict[int, _Handover] = OrderedDict()
 
     # Codes
 
-    def send_code(self, phone: str) -> LoginCode:
+    def send_code(self, phone: str, *, again: bool = False) -> LoginCode:
+        """A new code; the one before is void."""
         now = self._clock.moment()
         for other in [number for number, sent in self.codes.items() if sent.expires <= now]:
             del self.codes[other]
         code = f"{secrets.randbelow(90_000) + 10_000}"
-        sent = LoginCode(code, secrets.token_hex(9), now + self._code_lifetime)
+        sent = LoginCode(code, secrets.token_hex(9), now + self._code_lifetime, again)
         self.codes.pop(phone, None)
         _keep(self.codes, phone, sent)
         return sent
@@ -100,16 +103,15 @@ class Logins:
 
     def challenge(self, account: Account) -> Challenge:
         made = Challenge.make(self.verifier(account.id, account.password))
-        _keep(self._challenges, made.id, (account.id, made))
+        _keep(self._challenges, made.id, (account.id, account.password, made))
         return made
 
     def check_password(self, account: Account, srp_id: int, share: bytes, proof: bytes) -> None:
         """Raises LoginError for a challenge that isn't this account's open one, and for a wrong password."""
-        account_id, challenge = self._challenges.pop(srp_id, (0, None))
+        account_id, password, challenge = self._challenges.pop(srp_id, (0, "", None))
         if challenge is None or account_id != account.id:
             raise LoginError("SRP_ID_INVALID")
-        # The password may have changed since the challenge was made.
-        if challenge.verifier != self.verifier(account.id, account.password):
+        if password != account.password:  # changed since the challenge was made
             raise LoginError("SRP_PASSWORD_CHANGED")
         try:
             right = challenge.proves(share, proof)
@@ -160,19 +162,22 @@ class Logins:
 
     # From one data centre to the other
 
-    def hand_over(self, account: Account, dc_id: int) -> tuple[int, bytes]:
-        """An id and a secret by which the other data centre lets a key of the account in, once."""
+    def hand_over(self, key: AuthKey, dc_id: int) -> tuple[int, bytes]:
+        """An id and a secret by which the other data centre lets another key of the account in, once."""
         number, secret = secrets.randbits(62) | 1, secrets.token_bytes(96)
-        _keep(self._handovers, number, _Handover(account.id, dc_id, secret, self._clock.moment() + HANDOVER_LIFETIME))
+        expires = self._clock.moment() + HANDOVER_LIFETIME
+        _keep(self._handovers, number, _Handover(key, key.account_id, dc_id, secret, expires))
         return number, secret
 
-    def take_over(self, number: int, secret: bytes, dc_id: int) -> int:
-        """The account that was handed over. Raises LoginError."""
+    def take_over(self, number: int, secret: bytes, dc_id: int) -> AuthKey:
+        """The key whose authorization was handed over. Raises LoginError, also when that has ended since."""
         found = self._handovers.pop(number, None)
         good = found and secrets.compare_digest(found.secret, secret) and found.dc_id == dc_id
         if found is None or not good or found.expires <= self._clock.moment():
             raise LoginError("AUTH_BYTES_INVALID")
-        return found.account_id
+        if found.key.refusal or found.key.account_id != found.account_id:
+            raise LoginError("AUTH_BYTES_INVALID")
+        return found.key
 
 
 def _keep(rows: OrderedDict[K, V], key: K, value: V) -> None:

@@ -24,7 +24,7 @@ from sandbox.envelope import (
 )
 from sandbox.faults import Rule
 from sandbox.handshake import Handshake, HandshakeError
-from sandbox.keys import AuthKey
+from sandbox.keys import AuthKey, Device
 from sandbox.transport import TransportError, Wire
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ _UNWRAPPED = (
     functions.InvokeWithTakeoutRequest,
 )
 MAX_WRAPPERS = 16
+MAX_NAME = 100
+"""Characters that are kept of each of a client's names for itself."""
 
 
 class Session:
@@ -257,7 +259,13 @@ class Connection:
                 if takeout != self.dc.logins.takeouts.get(session.key.id):
                     raise RefusedError(400, "TAKEOUT_INVALID")
             if isinstance(request, functions.InitConnectionRequest):
-                begun, device = True, f"{request.device_model}, {request.app_version}"[:100]
+                begun = True
+                device = Device(
+                    request.api_id,
+                    request.device_model[:MAX_NAME],
+                    request.system_version[:MAX_NAME],
+                    request.app_version[:MAX_NAME],
+                )
             request = request.query
         else:
             raise RefusedError(400, "INPUT_REQUEST_INVALID")

@@ -26,6 +26,7 @@ from sandbox.changes import (
     Sent,
 )
 from sandbox.channels import Channel, Event
+from sandbox.clock import Clock
 from sandbox.letters import Box, Letter
 from sandbox.posts import Entity, Maker, Post, Posts, Shelf
 
@@ -77,6 +78,7 @@ class World:
         founded: Callable[[int], Maker] | None = None,
     ) -> None:
         self.seed = seed
+        self.clock = Clock()
         self.accounts = {account.id: account for account in accounts}
         self.channels = {channel.id: channel for channel in channels}
         self.boxes = {account_id: Box() for account_id in self.accounts}
@@ -278,7 +280,7 @@ class World:
             channel.posts.append(post)
             channel.top_ever = post.id
             self._thread(channel, post, 1)
-            events.append(channel.step("new", (post.id,), change.at))
+            events.append(channel.step("new", (post.id,), change.at, self._moment(change.at)))
         return events
 
     def _thread(self, group: Channel, post: Post, step: int) -> None:
@@ -305,13 +307,16 @@ class World:
         for post_id in range(change.first, change.first + change.count):
             channel.posts.append_made(post_id, change.at)
             channel.top_ever = post_id
-            events.append(channel.step("new", (post_id,), change.at))
+            events.append(channel.step("new", (post_id,), change.at, self._moment(change.at)))
         return events
 
     def _edit(self, change: Edited) -> list[Event]:
         post = self.channels[change.channel_id].posts[change.id]
         edited = replace(post, text=change.text, entities=change.entities, edited=change.at, edit_hidden=change.hidden)
-        return [self._replace(change.channel_id, edited).step("edit", (change.id,), change.at)]
+        return [self._replace(change.channel_id, edited).step("edit", (change.id,), change.at, self._moment(change.at))]
+
+    def _moment(self, at: int) -> int:
+        return at + int(self.clock.leap)
 
     def _replace(self, channel_id: int, post: Post) -> Channel:
         channel = self.channels[channel_id]
@@ -328,7 +333,7 @@ class World:
             channel.posts.remove(post_id)
             self.shelf.drop(channel.id, post_id)
         channel.deleted.extend(change.ids)
-        return [channel.step("delete", change.ids, change.at)]
+        return [channel.step("delete", change.ids, change.at, self._moment(change.at))]
 
     def _count(self, change: Counted) -> None:
         post = self.channels[change.channel_id].posts[change.id]

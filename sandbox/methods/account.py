@@ -5,6 +5,7 @@ from telethon.tl import functions, types
 
 from sandbox.crypto import DH_GENERATOR, DH_PRIME, KEY_BYTES
 from sandbox.dispatch import Call, Methods, RefusedError
+from sandbox.keys import AuthKey
 from sandbox.methods import auth
 from sandbox.srp import Verifier
 
@@ -18,6 +19,8 @@ def _algorithm(salt1: bytes, salt2: bytes) -> Any:
 def get_password(call: Call, _: Any) -> Any:
     """How a password is to be proven; each asking is good for one attempt."""
     account = auth.awaited(call)
+    if account.is_bot:
+        raise RefusedError(400, "BOT_METHOD_INVALID")
     answer = types.account.Password(
         new_algo=_algorithm(secrets.token_bytes(8), secrets.token_bytes(16)),
         new_secure_algo=types.SecurePasswordKdfAlgoUnknown(),
@@ -34,15 +37,20 @@ def get_password(call: Call, _: Any) -> Any:
 
 
 def get_authorizations(call: Call, _: Any) -> Any:
-    """The account's sessions at home; keys that only fetch files elsewhere aren't listed."""
-    keys = [key for key in call.dc.keys.of(call.user.id) if not key.refusal and key.dc_id == call.user.dc_id]
-    rows = [auth.authorization(key, current=key is call.key) for key in keys]
+    rows = [auth.authorization(key, current=key is call.key) for key in _sessions(call)]
     return types.account.Authorizations(180, sorted(rows, key=lambda row: not row.current))
 
 
+def _sessions(call: Call) -> list[AuthKey]:
+    """The account's own, those that lack only its password too; not the keys with which they fetch files elsewhere."""
+    account = call.user.id
+    keys = call.dc.keys.of(account) + call.dc.keys.waiting_for(account)
+    return [key for key in keys if not key.refusal and not key.parent]
+
+
 def reset_authorization(call: Call, request: Any) -> bool:
-    for key in call.dc.keys.of(call.user.id):
-        if key is not call.key and not key.refusal and auth.hash_of(key) == request.hash:
+    for key in _sessions(call):
+        if key is not call.key and auth.hash_of(key) == request.hash:
             call.dc.revoke(key, "SESSION_REVOKED")
             return True
     raise RefusedError(400, "HASH_INVALID")

@@ -13,6 +13,7 @@ from sandbox.logins import LoginCode, LoginError, LoginToken
 from sandbox.world import DC_IDS, Account
 
 CODE_LENGTH = 5
+BOT_TOKEN = re.compile(r"([0-9]{1,18}):[A-Za-z0-9_-]{35}")
 
 
 @contextmanager
@@ -48,15 +49,22 @@ def send_code(call: Call, request: Any) -> Any:
 
 
 def _sent(code: LoginCode) -> Any:
+    """First to the account's other sessions; a second time by SMS, after which there is no further way."""
+    if code.sent_again:
+        return types.auth.SentCode(types.auth.SentCodeTypeSms(length=CODE_LENGTH), phone_code_hash=code.hash)
     return types.auth.SentCode(
-        type=types.auth.SentCodeTypeApp(length=CODE_LENGTH), phone_code_hash=code.hash, timeout=120
+        types.auth.SentCodeTypeApp(length=CODE_LENGTH),
+        phone_code_hash=code.hash,
+        next_type=types.auth.CodeTypeSms(),
+        timeout=120,
     )
 
 
 def resend_code(call: Call, request: Any) -> Any:
-    """A new code; the one before is void."""
-    _waiting(call, request)
-    return _sent(call.dc.logins.send_code(_phone(request.phone_number)))
+    """A new code with a hash of its own, once."""
+    if _waiting(call, request).sent_again:
+        raise RefusedError(406, "SEND_CODE_UNAVAILABLE")
+    return _sent(call.dc.logins.send_code(_phone(request.phone_number), again=True))
 
 
 def cancel_code(call: Call, request: Any) -> bool:
@@ -94,7 +102,8 @@ def sign_in(call: Call, request: Any) -> Any:
 def _let_in(call: Call, account: Account) -> Any:
     """One factor was right: an account with a password must still give that."""
     if account.password:
-        call.key.awaits_password = account.id
+        call.dc.sign_out(call.key)
+        call.dc.keys.change(call.key, refusal="", awaits_password=account.id)
         raise RefusedError(401, "SESSION_PASSWORD_NEEDED")
     return _authorise(call, account)
 
@@ -113,10 +122,10 @@ def awaited(call: Call) -> Account:
     return call.dc.world.accounts.get(call.key.awaits_password) or call.account
 
 
-def _authorise(call: Call, account: Account) -> Any:
-    call.key.awaits_password = 0
+def _authorise(call: Call, account: Account, parent: str = "") -> Any:
+    call.dc.sign_out(call.key)  # of whoever it belonged to
     now = call.dc.clock.seconds()
-    call.dc.keys.change(call.key, account_id=account.id, refusal="", created=now, active=now)
+    call.dc.keys.change(call.key, account_id=account.id, refusal="", created=now, active=now, parent=parent)
     return types.auth.Authorization(user=codec.user(call.dc.world, account.id, account))
 
 
@@ -124,11 +133,15 @@ def _authorise(call: Call, account: Account) -> Any:
 
 
 def import_bot_authorization(call: Call, request: Any) -> Any:
-    for account in call.dc.world.accounts.values():
+    """A token of a bot that has another by now is an expired one; what never was a bot's is invalid."""
+    accounts = call.dc.world.accounts
+    for account in accounts.values():
         if account.is_bot and hmac.compare_digest(account.token.encode(), request.bot_auth_token.encode()):
             _at_home(call, account, "USER_MIGRATE")
             return _authorise(call, account)
-    raise RefusedError(400, "ACCESS_TOKEN_INVALID")
+    shape = BOT_TOKEN.fullmatch(request.bot_auth_token)
+    bot = accounts.get(int(shape[1])) if shape else None
+    raise RefusedError(400, "ACCESS_TOKEN_EXPIRED" if bot and bot.is_bot else "ACCESS_TOKEN_INVALID")
 
 
 # QR codes
@@ -174,15 +187,15 @@ def accept_login_token(call: Call, request: Any) -> Any:
 
 
 def authorization(key: AuthKey, *, current: bool) -> Any:
-    device, _, version = key.device.rpartition(", ")
+    device = key.device
     return types.Authorization(
         hash=0 if current else hash_of(key),
-        device_model=device or "unknown",
+        device_model=device.model or "unknown",
         platform="",
-        system_version="",
-        api_id=1,
+        system_version=device.system,
+        api_id=device.api_id,
         app_name="Sandbox client",
-        app_version=version,
+        app_version=device.app,
         date_created=key.created,
         date_active=key.active,
         ip="127.0.0.1",
@@ -200,15 +213,16 @@ def hash_of(key: AuthKey) -> int:
 
 def log_out(call: Call, _: Any) -> Any:
     """The key stays known but belongs to nobody: its next call is refused with 401."""
-    _ = call.account
-    call.dc.keys.change(call.key, account_id=0)
+    _ = awaited(call)
+    call.dc.sign_out(call.key)
     return types.auth.LoggedOut()
 
 
 def reset_authorizations(call: Call, _: Any) -> bool:
-    """Every session of the account but this one ends."""
-    for key in call.dc.keys.of(call.user.id):
-        if key is not call.key:
+    """Every session of the account but this one ends, those that lack only the password included."""
+    account = call.user.id
+    for key in call.dc.keys.of(account) + call.dc.keys.waiting_for(account):
+        if key.root != call.key.root and not key.refusal:
             call.dc.revoke(key, "SESSION_REVOKED")
     return True
 
@@ -217,17 +231,18 @@ def reset_authorizations(call: Call, _: Any) -> bool:
 
 
 def export_authorization(call: Call, request: Any) -> Any:
-    account = call.account
+    _ = call.account
     if request.dc_id not in DC_IDS or request.dc_id == call.key.dc_id:
         raise RefusedError(400, "DC_ID_INVALID")
-    number, secret = call.dc.logins.hand_over(account, request.dc_id)
+    number, secret = call.dc.logins.hand_over(call.key, request.dc_id)
     return types.auth.ExportedAuthorization(number, secret)
 
 
 def import_authorization(call: Call, request: Any) -> Any:
     with refusing():
-        account_id = call.dc.logins.take_over(request.id, request.bytes, call.key.dc_id)
-    return _authorise(call, call.dc.world.accounts[account_id])
+        giver = call.dc.logins.take_over(request.id, request.bytes, call.key.dc_id)
+    root = "" if giver.root == call.key.id.hex() else giver.root  # what comes back to where it came from is its own
+    return _authorise(call, call.dc.world.accounts[giver.account_id], root)
 
 
 HANDLERS: Methods = {

@@ -84,7 +84,7 @@ def _is_too_long(call: Call, channel: Channel, pts: int) -> bool:
     if pts < channel.first_pts or channel.pts - pts > switches.too_long_above:
         return True
     oldest = next(channel.events_after(pts))
-    return 0 < switches.too_long_after < call.dc.clock.moment() - oldest.at
+    return 0 < switches.too_long_after < call.dc.clock.moment() - oldest.moment
 
 
 def _page(call: Call, channel: Channel, events: list[Event]) -> Any:

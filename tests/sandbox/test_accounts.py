@@ -11,6 +11,7 @@ from telethon.sessions import StringSession
 
 from sandbox.client import Sandbox
 from sandbox.srp import Challenge, make_verifier
+from sandbox.state import StateError
 from tests.sandbox.conftest import Connect, hear, soon
 
 PHONE = "+9996620000"
@@ -282,3 +283,201 @@ async def test_a_takeout_is_opened_used_and_finished(dc: Sandbox, connect: Conne
     with pytest.raises(errors.TakeoutRequiredError):
         await client(functions.account.FinishTakeoutSessionRequest(success=True))
     assert await client(functions.account.UpdateStatusRequest(offline=True))
+
+
+async def test_a_takeout_belongs_to_the_session_that_opened_it_and_ends_with_it(dc: Sandbox, connect: Connect) -> None:
+    session = dc.session("ann")
+    client, other = await connect(session=session), await connect("ann")
+    opened = await client(functions.account.InitTakeoutSessionRequest(message_channels=True))
+    inside = functions.InvokeWithTakeoutRequest(opened.id, functions.updates.GetStateRequest())
+    assert (await client(inside)).pts
+    with pytest.raises(errors.TakeoutInvalidError):
+        await other(inside)
+    await client(functions.auth.LogOutRequest())
+    with pytest.raises(errors.TakeoutInvalidError):
+        await client(inside)
+
+
+async def test_signing_out_ends_every_connection_of_the_key(dc: Sandbox, connect: Connect) -> None:
+    session = dc.session("ann")
+    one, two = await connect(session=session), await connect(session=session)
+    heard = hear(two)
+    await dc.publish("gorod_news", text="while signed in")
+    assert (await soon(heard)).message.text == "while signed in"
+    await one(functions.auth.LogOutRequest())
+    await dc.publish("gorod_news", text="not any more")
+    with pytest.raises(errors.AuthKeyUnregisteredError):
+        await two(functions.updates.GetStateRequest())
+    assert heard.empty()
+
+
+async def test_a_sign_in_can_be_given_up_before_its_password(dc: Sandbox, connect: Connect) -> None:
+    secure(dc, password="one")
+    client = await half_way(dc, connect)
+    await client(functions.auth.LogOutRequest())
+    with pytest.raises(errors.AuthKeyUnregisteredError):
+        await client(functions.updates.GetStateRequest())
+
+
+async def test_a_revoked_key_may_sign_in_anew_with_code_and_password(dc: Sandbox, connect: Connect) -> None:
+    key, session = dc.dc.session(dc.world.account("ann"))
+    client = await connect(session=session)
+    secure(dc, password="one")
+    dc.dc.revoke(key, "SESSION_REVOKED")
+    with pytest.raises(errors.SessionRevokedError):
+        await client(functions.account.GetPasswordRequest())
+    await client.send_code_request(PHONE)
+    with pytest.raises(errors.SessionPasswordNeededError):
+        await client.sign_in(PHONE, dc.code(PHONE))
+    assert (await client.sign_in(password="one")).username == "ann"
+    assert (await client(functions.updates.GetStateRequest())).pts
+
+
+async def test_a_session_that_lacks_its_password_is_listed_and_can_be_ended(dc: Sandbox, connect: Connect) -> None:
+    secure(dc, password="one")
+    client = await connect("ann")
+    pending = await half_way(dc, connect)
+    rows = (await client(functions.account.GetAuthorizationsRequest())).authorizations
+    assert [bool(row.password_pending) for row in rows] == [False, True]
+    assert await client(functions.account.ResetAuthorizationRequest(rows[1].hash))
+    with pytest.raises(errors.SessionRevokedError):
+        await pending(functions.account.GetPasswordRequest())
+    assert len((await client(functions.account.GetAuthorizationsRequest())).authorizations) == 1
+    another = await half_way(dc, connect)
+    assert await client(functions.auth.ResetAuthorizationsRequest())
+    with pytest.raises(errors.SessionRevokedError):
+        await another(functions.account.GetPasswordRequest())
+
+
+async def test_a_device_is_listed_as_it_named_itself_after_a_restart_too(tmp_path) -> None:
+    async with Sandbox(state=tmp_path) as dc:
+        session, port = dc.session("ann"), dc.port
+        options = {"device_model": "Desk, left " * 20, "system_version": "Plan 9", "app_version": "4.2"}
+        client = TelegramClient(StringSession(session), 17, "hash", connection_retries=1, **options)
+        await client.connect()
+        await client.disconnect()
+    async with Sandbox(state=tmp_path, port=port) as dc:
+        client = TelegramClient(StringSession(dc.session("ann")), 1, "hash", connection_retries=1)
+        await client.connect()
+        rows = (await client(functions.account.GetAuthorizationsRequest())).authorizations
+        await client.disconnect()
+    listed = next(row for row in rows if not row.current)
+    assert (listed.api_id, listed.system_version, listed.app_version) == (17, "Plan 9", "4.2")
+    assert listed.device_model == ("Desk, left " * 20)[:100]
+    assert 0 < listed.date_created.timestamp() <= listed.date_active.timestamp()
+
+
+async def test_keys_that_can_t_be_read_refuse_the_state_directory(tmp_path) -> None:
+    async with Sandbox(state=tmp_path) as dc:
+        dc.session("ann")
+    (tmp_path / "keys.jsonl").write_text('{"key":"00"}\n')
+    with pytest.raises(StateError, match="auth keys"):
+        await Sandbox(state=tmp_path).__aenter__()
+    async with Sandbox(state=tmp_path / "next"):
+        pass
+
+
+# What Telethon borrows to fetch files from the other data centre
+
+
+async def abroad(dc: Sandbox, client: TelegramClient):
+    """Telethon's exported sender: a key of its own at 204, let in by what the client exported."""
+    rsa.add_key(dc.public_key, old=False)
+    return await client._borrow_exported_sender(204)
+
+
+FILE = functions.upload.GetFileRequest(types.InputDocumentFileLocation(1, 1, b"", ""), 0, 4096)
+
+
+async def may_ask_for_files(client: TelegramClient, sender) -> bool:
+    """Whether a refusal is about the file, which isn't one, and not about who asks."""
+    with pytest.raises(RPCError) as refusal:
+        await client._call(sender, FILE)
+    return refusal.value.code == 400
+
+
+async def test_a_borrowed_session_is_good_for_files_and_sent_home_for_all_else(dc: Sandbox, connect: Connect) -> None:
+    client = await connect("ann")
+    sender = await abroad(dc, client)
+    assert await may_ask_for_files(client, sender)
+    assert (await client._call(sender, functions.help.GetConfigRequest())).this_dc == 204
+    (there,) = (key for key in dc.dc.keys.of(dc.world.account("ann").id) if key.dc_id == 204)
+    (home,) = (key for key in dc.dc.keys.of(dc.world.account("ann").id) if key.dc_id == 203)
+    assert (there.parent, home.parent) == (home.id.hex(), "")
+    for request in (functions.updates.GetStateRequest(), functions.account.GetAuthorizationsRequest()):
+        with pytest.raises(errors.UserMigrateError) as refusal:
+            await sender.send(request)  # the client itself would follow, and lose the key it has
+        assert refusal.value.new_dc == 203
+
+
+async def test_a_borrowed_session_ends_with_the_one_it_was_borrowed_from(dc: Sandbox, connect: Connect) -> None:
+    one, two = await connect("ann"), await connect("ann")
+    sender, other = await abroad(dc, one), await abroad(dc, two)
+    listed = (await one(functions.account.GetAuthorizationsRequest())).authorizations
+    assert len(listed) == 2
+    assert await one(functions.auth.ResetAuthorizationsRequest())
+    assert await may_ask_for_files(one, sender)
+    with pytest.raises(errors.SessionRevokedError):
+        await two._call(other, FILE)
+    await one(functions.auth.LogOutRequest())
+    with pytest.raises(errors.AuthKeyUnregisteredError):
+        await one._call(sender, FILE)
+
+
+async def test_an_exported_authorization_is_void_when_it_is_old_or_its_session_has_ended(
+    dc: Sandbox, connect: Connect
+) -> None:
+    client = await connect("ann")
+    sender = await abroad(dc, client)
+
+    async def bring(given) -> None:
+        with pytest.raises(errors.AuthBytesInvalidError):
+            await client._call(sender, functions.auth.ImportAuthorizationRequest(given.id, given.bytes))
+
+    given = await client(functions.auth.ExportAuthorizationRequest(204))
+    dc.dc.clock.leap += 61
+    await bring(given)
+    given = await client(functions.auth.ExportAuthorizationRequest(204))
+    with pytest.raises(errors.AuthBytesInvalidError):  # it isn't meant for this data centre
+        await client(functions.auth.ImportAuthorizationRequest(given.id, given.bytes))
+    given = await client(functions.auth.ExportAuthorizationRequest(204))
+    await client(functions.auth.LogOutRequest())
+    await bring(given)
+
+
+async def test_an_authorization_that_comes_back_to_its_own_key_is_no_borrowed_one(
+    dc: Sandbox, connect: Connect
+) -> None:
+    client = await connect("ann")
+    sender = await abroad(dc, client)
+    given = await client._call(sender, functions.auth.ExportAuthorizationRequest(203))
+    await client(functions.auth.ImportAuthorizationRequest(given.id, given.bytes))
+    assert (await client(functions.updates.GetStateRequest())).pts
+    assert len((await client(functions.account.GetAuthorizationsRequest())).authorizations) == 1
+
+
+# QR codes and the clock that clients see
+
+
+async def test_a_qr_code_expires_by_the_clock_of_the_data_centre(dc: Sandbox, connect: Connect) -> None:
+    client, phone = await connect(None), await connect("ann")
+    dc.dc.clock.skew = -20
+    shown = await client.qr_login()
+    assert 5 < shown.expires.timestamp() - (dc.dc.clock.now() + 20) <= 10
+    dc.dc.clock.skew = 11
+    with pytest.raises(errors.AuthTokenExpiredError):
+        await phone(functions.auth.AcceptLoginTokenRequest(shown.token))
+    await shown.recreate()
+    assert await phone(functions.auth.AcceptLoginTokenRequest(shown.token))
+
+
+@pytest.mark.parametrize("skew", [200, -200])
+async def test_a_client_whose_clock_is_minutes_wrong_is_put_right_and_signs_in_by_qr(
+    dc: Sandbox, connect: Connect, skew: int
+) -> None:
+    # Telethon only takes another clock from the first answer of a connection, so it is wrong from the beginning.
+    dc.dc.clock.skew = skew
+    client = await connect(None)
+    shown, task = await waiting(client)
+    dc.dc.accept_token(shown.token, dc.world.account("ann"))
+    assert (await task).username == "ann"

@@ -1,5 +1,5 @@
 import pytest
-from telethon import errors, functions
+from telethon import errors, functions, types
 
 from sandbox.client import Sandbox
 from tests.sandbox.conftest import Connect, signed_in
@@ -53,12 +53,50 @@ async def test_a_number_that_is_none_is_refused(connect: Connect) -> None:
 async def test_a_bot_signs_in_by_its_token(dc: Sandbox, connect: Connect) -> None:
     bot = next(account for account in dc.world.accounts.values() if account.is_bot)
     client = await connect(None)
-    with pytest.raises(errors.AccessTokenInvalidError):
-        await client.sign_in(bot_token=f"{bot.id}:wrong")
+    number, _, secret = bot.token.partition(":")
+    for token in (f"{number}:wrong", f"{int(number) + 1}:{secret}", bot.token[:-1], f"{'9' * 40}:{secret}", "", ":"):
+        with pytest.raises(errors.AccessTokenInvalidError):
+            await client(functions.auth.ImportBotAuthorizationRequest(0, 1, "hash", token))
+    with pytest.raises(errors.AccessTokenExpiredError):  # a real bot's, but not the one it has now
+        await client.sign_in(bot_token=f"{number}:{secret[::-1]}")
     me = await client.sign_in(bot_token=bot.token)
     assert (me.id, me.bot, me.username) == (bot.id, True, "sandbox_bot")
     with pytest.raises(errors.BotMethodInvalidError):
         await client.get_messages("gorod_news")
+    with pytest.raises(errors.BotMethodInvalidError):
+        await client(functions.account.GetPasswordRequest())
+
+
+async def test_a_code_is_sent_again_by_sms_and_not_a_third_time(dc: Sandbox, connect: Connect) -> None:
+    client = await connect(None)
+    sent = await client.send_code_request(PHONE)
+    assert isinstance(sent.type, types.auth.SentCodeTypeApp)
+    assert isinstance(sent.next_type, types.auth.CodeTypeSms)
+    again = await client(functions.auth.ResendCodeRequest(PHONE, sent.phone_code_hash))
+    assert isinstance(again.type, types.auth.SentCodeTypeSms)
+    assert again.next_type is None
+    with pytest.raises(errors.SendCodeUnavailableError):
+        await client(functions.auth.ResendCodeRequest(PHONE, again.phone_code_hash))
+    me = await client.sign_in(PHONE, dc.code(PHONE), phone_code_hash=again.phone_code_hash)
+    assert me.username == "ann"
+
+
+async def test_a_code_without_its_parts_is_refused_and_wrong_ones_leave_it_good(dc: Sandbox, connect: Connect) -> None:
+    client = await connect(None)
+    sent = await client.send_code_request(PHONE)
+    for phone, code_hash, code, error in (
+        (PHONE, sent.phone_code_hash, "", errors.PhoneCodeEmptyError),
+        (PHONE, "", "12345", errors.PhoneCodeHashEmptyError),
+        ("12", sent.phone_code_hash, "12345", errors.PhoneNumberInvalidError),
+        ("+9996620001", sent.phone_code_hash, "12345", errors.PhoneCodeExpiredError),
+        *[
+            (PHONE, sent.phone_code_hash, wrong, errors.PhoneCodeInvalidError)
+            for wrong in ("0", "000000", "одиннадцать")
+        ],
+    ):
+        with pytest.raises(error):
+            await client(functions.auth.SignInRequest(phone, code_hash, code))
+    assert (await client.sign_in(PHONE, dc.code(PHONE))).username == "ann"
 
 
 async def test_after_logging_out_the_key_is_nobody_s(dc: Sandbox, connect: Connect) -> None:
