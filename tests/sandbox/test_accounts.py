@@ -339,7 +339,10 @@ async def test_a_session_that_lacks_its_password_is_listed_and_can_be_ended(dc: 
     pending = await half_way(dc, connect)
     rows = (await client(functions.account.GetAuthorizationsRequest())).authorizations
     assert [bool(row.password_pending) for row in rows] == [False, True]
+    asked = await pending(functions.account.GetPasswordRequest())
     assert await client(functions.account.ResetAuthorizationRequest(rows[1].hash))
+    with pytest.raises(errors.AuthKeyUnregisteredError):  # the right password comes too late
+        await pending(functions.auth.CheckPasswordRequest(compute_check(asked, "one")))
     with pytest.raises(errors.SessionRevokedError):
         await pending(functions.account.GetPasswordRequest())
     assert len((await client(functions.account.GetAuthorizationsRequest())).authorizations) == 1
@@ -432,7 +435,7 @@ async def test_an_exported_authorization_is_void_when_it_is_old_or_its_session_h
 
     async def bring(given) -> None:
         with pytest.raises(errors.AuthBytesInvalidError):
-            await client._call(sender, functions.auth.ImportAuthorizationRequest(given.id, given.bytes))
+            await sender.send(functions.auth.ImportAuthorizationRequest(given.id, given.bytes))
 
     given = await client(functions.auth.ExportAuthorizationRequest(204))
     dc.dc.clock.leap += 61
