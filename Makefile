@@ -53,11 +53,12 @@ FUZZ_EXAMPLES := 10000
 fuzz: $(STAMP)
 	@TELEWARDEN_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --timeout 0 --durations 0 \
 		tests/actors/runtime/test_mailbox_machine.py tests/actors/runtime/test_restart_machine.py \
-		tests/actors/runtime/test_restart.py tests/sandbox/test_parsers.py $(PYTEST_ARGS)
+		tests/actors/runtime/test_restart.py tests/sandbox/test_parsers.py tests/sandbox/test_differences.py $(PYTEST_ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python bench/collect.py --out bench/results/collect.json
 	$(BIN)/python bench/actors.py --out bench/results/actors.json
+	$(BIN)/python bench/sandbox.py --out bench/results/sandbox.json
 
 # What the tests use beyond Python; Debian's names. Elsewhere a test that lacks its tool is skipped with the reason.
 tools:

@@ -6,6 +6,7 @@ import gc
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from sandbox.traces import TraceError
 from sandbox.world import DC_ID
 
 logger = logging.getLogger("sandbox")
+
+OPEN_FILES = 8192
 
 
 def _place(text: str) -> tuple[str, int]:
@@ -51,6 +54,14 @@ def _parser() -> argparse.ArgumentParser:
     option("--until-eof", action="store_true", help="also end when stdin ends, with whoever started this")
     option("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="(default: INFO)")
     return parser
+
+
+def _allow_many_files() -> None:
+    """A thousand clients are a thousand open files, which is more than most systems allow at first."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY:
+        most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 async def _serve(options: argparse.Namespace) -> None:
@@ -105,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=options.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    _allow_many_files()
     logging.getLogger("telethon").setLevel(logging.WARNING)
     try:
         asyncio.run(_serve(options))

@@ -28,7 +28,7 @@ from sandbox.salts import Salts
 from sandbox.session import Connection
 from sandbox.state import State, StateError
 from sandbox.switches import Switches
-from sandbox.transport import TransportError, Wire, recognise
+from sandbox.transport import Crowd, TransportError, Wire, part, recognise
 from sandbox.world import DC_IDS, STANDINGS, Account, World, WorldError
 
 logger = logging.getLogger(__name__)
@@ -38,10 +38,6 @@ GENERATION = 3
 """Counted up when the same shape gives another world, so that an older state directory isn't read as one of it."""
 GROWTH = 0.25
 """The part of the posts at a steady rate that is followed by growing views of an older one."""
-MAX_CONNECTIONS = 5_000
-"""Beyond them new ones are refused: 1,000 accounts need 2,000 while each moves to a new connection."""
-FIRST_BYTES_WITHIN = 15.0
-"""Seconds a client has to show which transport it speaks."""
 
 
 class NotLoopbackError(ValueError):
@@ -95,6 +91,7 @@ class DataCentre:
         self._state = state
         self._rate = rate
         self._random = random.Random(f"{shape.seed}/live")
+        self._crowd = Crowd()
         self._connections: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, Connection | None]] = {}
         self._publisher: asyncio.Task[None] | None = None
         self._reopening: asyncio.TimerHandle | None = None
@@ -183,22 +180,19 @@ class DataCentre:
     async def _accept(self, dc_id: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        if self._closed_until_reopened or len(self._connections) >= MAX_CONNECTIONS:
+        if self._closed_until_reopened:
             writer.transport.abort()
             return
         self._connections[task] = (writer, None)
         try:
-            async with asyncio.timeout(FIRST_BYTES_WITHIN):
-                framing = await recognise(reader)
-            connection = Connection(self, Wire(reader, writer, framing), dc_id)
-            self._connections[task] = (writer, connection)
-            await connection.run()
-        except (TransportError, TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
-            logger.info("a client was not understood: %s", error or type(error).__name__)
+            with self._crowd.enter(writer):
+                connection = Connection(self, Wire(reader, writer, await recognise(reader), self._crowd), dc_id)
+                self._connections[task] = (writer, connection)
+                await connection.run()
+        except (TransportError, asyncio.IncompleteReadError, ConnectionError) as error:
+            logger.info("a client was not understood: %s", error)
         finally:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
+            await part(writer)
             del self._connections[task]
 
     # Sessions

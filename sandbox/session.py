@@ -155,6 +155,7 @@ class Connection:
             self.wire.send(UNKNOWN_KEY)
             return
         opened = open_packet(unseal(key.key, packet))
+        self.wire.trust()
         session = self._sessions.get((key.id, opened.session_id)) or Session(self, key, opened.session_id)
         try:
             check_id(opened.message.id, self.dc.clock.now())
