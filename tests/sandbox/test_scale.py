@@ -68,3 +68,22 @@ def test_messages_on_the_shelf_are_the_ones_that_would_be_made_anew() -> None:
             assert codec.message(world, channel, post_id) is first
             world.shelf.drop(channel.id, post_id)
             assert codec.message(world, channel, post_id) == first
+
+
+def test_a_message_costs_the_same_however_many_channels_there_are() -> None:
+    """Once it was intersected with all of them: four times the cost, and nothing else showed it."""
+
+    def cost(channels: int) -> float:
+        world = build_world(Shape(accounts=3, channels=channels, posts=channels * 10))
+        some = list(world.channels.values())[:100]
+        best = float("inf")
+        for _ in range(3):
+            world.shelf.clear()
+            begun = time.process_time()
+            for channel in some:
+                for post_id in channel.ids:
+                    codec.message(world, channel, post_id)
+            best = min(best, time.process_time() - begun)
+        return best
+
+    assert cost(10_000) < 2.5 * cost(100)
