@@ -10,7 +10,7 @@ import struct
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hashlib import sha1, sha256
 from typing import Any
 
@@ -183,8 +183,12 @@ class Raw:
 async def raw(port: int, tag: bytes = b"\xee\xee\xee\xee") -> AsyncIterator[Raw]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(tag)
-    yield Raw(reader, writer)
-    writer.transport.abort()
+    try:
+        yield Raw(reader, writer)
+    finally:
+        writer.transport.abort()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 async def silent(port: int) -> socket.socket:

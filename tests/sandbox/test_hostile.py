@@ -1,5 +1,7 @@
 """Clients that want to bring the sandbox down, over real sockets: its memory stays bounded and it goes on serving."""
 
+import asyncio
+import contextlib
 import functools
 import gzip
 import json
@@ -260,6 +262,21 @@ async def test_lengths_without_bodies_cost_nothing(victim: Victim) -> None:
         await victim.get("/requests")
         for sock in half:
             sock.close()
+
+
+async def test_long_packets_that_never_end_hold_what_the_bound_says(victim: Victim) -> None:
+    whole = b"\xee\xee\xee\xee" + struct.pack("<i", MAX_PACKET) + bytes(MAX_PACKET - 1)
+    with victim.grows_at_most(transport.MAX_ARRIVING * 3 // 2):
+        clients = [await asyncio.open_connection("127.0.0.1", victim.dc["port"]) for _ in range(80)]
+        for _, writer in clients:
+            writer.write(whole)
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
+        await victim.get("/requests")
+        for _, writer in clients:
+            writer.transport.abort()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 async def test_thousands_of_sessions_and_pings_cost_nothing(victim: Victim) -> None:
