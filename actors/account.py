@@ -28,6 +28,7 @@ from actors.messages import (
     AccountState,
     AccountUp,
     DescribeAccount,
+    FetchDifference,
     FetchHistory,
     FindStart,
     Introduce,
@@ -35,6 +36,7 @@ from actors.messages import (
     PeekChannels,
     Profile,
     Reading,
+    ReadingFor,
     RosterUp,
     SessionKey,
 )
@@ -42,13 +44,14 @@ from actors.ports import Store
 from actors.runtime.actor import TaskActor
 from actors.runtime.errors import ActorDeadError, RuntimeFault
 from actors.runtime.reply import Later
+from actors.telegram.budget import Budgets, starting_paces
 from actors.telegram.caller import Caller, CallMetrics, NoMetrics
-from actors.telegram.client import AccountClient, SettingsIncomplete, build_client
-from actors.telegram.desk import Desk
+from actors.telegram.client import AccountClient, SettingsIncomplete, build_client, is_loopback
+from actors.telegram.desk import Desk, Reconnect
 from actors.telegram.dialogs import read_memberships, resolve_names
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.feed import Feed
-from actors.telegram.line import Ask, CatchUp, Check, Heal, Line, Look, Save, Task
+from actors.telegram.line import Ask, CatchUp, Check, Line, Save, Task
 from actors.telegram.link import connected, pause, retry_after
 from actors.telegram.notes import Notes
 from actors.telegram.outlet import Outlet
@@ -62,22 +65,24 @@ LINE = 1000
 """Requests that may wait for their turn; each channel has one outstanding."""
 KEY_WAIT = 60.0
 """Seconds until a key that the server says it doesn't know is tried once more."""
+READ_AGAIN = 600.0
+"""Seconds after which the first page of dialogs is read again when the account connects anew."""
 INTRODUCE_AGAIN = 2.0
 """Seconds until an introduction that a busy or restarting roster didn't answer is made once more."""
 DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
 """States in which the key is wiped: it opens nothing any more, and asking with it again can only harm."""
 
-Asked = FetchHistory | FindStart | PeekChannels
+Asked = FetchHistory | FetchDifference | FindStart | PeekChannels
 
 
-AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Save | Heal | Ask
+AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Save | Ask
 
 
 class Account(TaskActor):
     """Keeps one user signed in, and reads for the channels that it is told to read for.
 
-    ``DescribeAccount`` is answered at once, whatever Telegram does. ``FetchHistory``, ``FindStart`` and
-    ``PeekChannels`` are made one by one; while the account isn't connected they fail with ``TryAgain`` at once.
+    ``DescribeAccount`` is answered at once, whatever Telegram does. ``FetchHistory``, ``FetchDifference``, ``FindStart``
+    and ``PeekChannels`` are made one by one; while the account isn't connected they fail with ``TryAgain`` at once.
     """
 
     def __init__(
@@ -106,9 +111,16 @@ class Account(TaskActor):
         self._complete = False
         """Whether the feed's memberships are all that the account has."""
         self._notes = Notes(account_id, store.accounts, self)
-        self._line = Line()
+        self._budgets: Budgets | None = None
+        self._line = Line(self.owner.clock, self._ready_at)
         self._introduced = False
         """Whether the roster may think that this account is up."""
+        self._updates: bool | None = None
+        """Whether this account is to be pushed to; None until the roster has said so."""
+        self._pushed_to = False
+        """Whether the present client is."""
+        self._read_at = 0.0
+        """When the dialogs were read, in the clock's monotonic seconds."""
         self._failures = 0
         self._key_doubted = False
 
@@ -123,19 +135,16 @@ class Account(TaskActor):
 
     def on_receive(self, message: AccountMessage) -> object:
         match message:
-            case FetchHistory() | FindStart() | PeekChannels():
+            case FetchHistory() | FetchDifference() | FindStart() | PeekChannels():
                 return self._queue(message)
             case DescribeAccount():
                 return self._describe()
-            case Reading(channel_ids=channel_ids):
-                self._feed.reading = channel_ids
+            case Reading():
+                self._take_reading(message)
             case RosterUp():
                 self.announce(memberships=True)
             case Save():
                 return self._notes.save()
-            case Heal():
-                if doubted := self._outlet.take_doubted():
-                    self._ask(Look(channel_ids=doubted))
             case Ask(request=request):
                 self._ask(request)
             case _:
@@ -186,6 +195,7 @@ class Account(TaskActor):
 
     async def _connect_and_serve(self) -> None:
         session = AccountSession(await self._load_key(), on_channels=self._feed.take_channels)
+        self._pushed_to = await self._is_needed()
         self._client = client = build_client(
             session,
             self._settings.telegram,
@@ -193,8 +203,10 @@ class Account(TaskActor):
             loopback_only=self._loopback_only,
             on_update=self._take_push,
             on_doubt=lambda: self._put(CatchUp(tell=True), first=True),
+            receive_updates=self._pushed_to,
         )
         log.emit(log.CLIENT_CREATED, account_id=self._id, loop_id=self.owner.loop_id)
+        await self._learn_paces(usual=not is_loopback(session.server_address))
         caller = Caller(
             client,
             self._id,
@@ -202,6 +214,7 @@ class Account(TaskActor):
             timeout=self._settings.telegram.request_timeout,
             waits=await self._notes.floods(),
             on_flood=self._notes.keep_flood,
+            budgets=self._budgets,
             metrics=self._metrics,
         )
         desk = Desk(self._id, host=self, caller=caller, feed=self._feed, outlet=self._outlet, owner=self.owner)
@@ -212,6 +225,24 @@ class Account(TaskActor):
         finally:
             self._client = self._caller = None
             self._line.turn_away(lambda name: TryAgain(self._id, name, "not connected"))
+
+    async def _is_needed(self) -> bool:
+        """Whether the roster, going by what is stored, wants this account pushed to; one that it doesn't know is."""
+        if self._updates is None:
+            with suppress(RuntimeFault, ActorDeadError):
+                reading = await self.owner.find("roster").call(ReadingFor(account_id=self._id))
+                return reading.updates or not await self._store.channels.of_account(self._id)
+        return self._updates is not False
+
+    async def _learn_paces(self, *, usual: bool) -> None:
+        if self._budgets is None:
+            row = await self._store.accounts.one(self._id)
+            age = 0.0 if row is None else (self.owner.clock.now() - row.since).total_seconds()
+            paces = starting_paces(await self._notes.paces(), usual=usual, age=age)
+            self._budgets = Budgets(paces, on_learned=self._notes.keep_pace)
+
+    def _ready_at(self, method: str, now: float) -> float:
+        return now if self._budgets is None else self._budgets.ready_at(method, now)
 
     async def _load_key(self) -> SessionKey:
         row = await self._store.accounts.one(self._id)
@@ -234,12 +265,15 @@ class Account(TaskActor):
         await self._store.accounts.save_profile(profile)
         feed, collection = self._feed, self._settings.collection
         stored = feed.memberships.values() or await self._store.channels.memberships(self._id)
-        read, self._complete = await read_memberships(caller, self._id, stored, collection)
-        found = await resolve_names(caller, self._id, read, self._store, collection)
-        feed.memberships = {each.channel_id: each for each in (*read, *found)}
-        await desk.catch_up(await self._store.accounts.update_state(self._id))
+        if not feed.memberships or self.owner.clock.monotonic() - self._read_at > READ_AGAIN:
+            read, self._complete = await read_memberships(caller, self._id, stored, collection)
+            found = await resolve_names(caller, self._id, read, self._store, collection)
+            feed.memberships = {each.channel_id: each for each in (*read, *found)}
+            self._read_at = self.owner.clock.monotonic()
         self._failures, self._key_doubted, self._caller = 0, False, caller
         await self._introduce()
+        if self._pushed_to:
+            await desk.catch_up(await self._store.accounts.update_state(self._id))
         await self._enter("active", None)
         self._notes.keep_state(feed.state)
         log.emit(log.SIGNED_IN, account_id=self._id, channels=len(feed.memberships))
@@ -250,10 +284,24 @@ class Account(TaskActor):
         self._introduced = True
         introduction = Introduce(account_id=self._id, memberships=memberships, complete=self._complete)
         try:
-            await self.owner.find("roster").call(introduction)
+            self._take_reading(await self.owner.find("roster").call(introduction))
         except (RuntimeFault, ActorDeadError) as fault:
             logger.info("account %s introduces itself again: %s", self._id, fault)
             self.tell_later(INTRODUCE_AGAIN, RosterUp())
+
+    def _take_reading(self, reading: Reading) -> None:
+        self._feed.reading, self._updates = reading.channel_ids, reading.updates
+        if self._caller is not None and self._is_of_wrong_kind:
+            self._put(Check(), first=True)
+
+    @property
+    def _is_of_wrong_kind(self) -> bool:
+        """A session is pushed to from its beginning, or not: to change that it must connect anew."""
+        return self._updates is not None and self._updates != self._pushed_to
+
+    def check(self) -> None:
+        if self._is_of_wrong_kind:
+            raise Reconnect(self._id)
 
     async def _enter(self, state: AccountState, cause: str | None) -> None:
         self._state = state
@@ -277,7 +325,9 @@ class Account(TaskActor):
         self._state = "connecting"
         self._failures += 1
         delay = retry_after(self._failures)
-        if isinstance(fault, FloodWaited):
+        if isinstance(fault, Reconnect):
+            self._failures, delay = 0, 0.0
+        elif isinstance(fault, FloodWaited):
             delay = fault.wait.total_seconds()
             await self._notes.save()
         elif isinstance(fault, TryAgain) and fault.cause == KEY_UNKNOWN:
@@ -289,12 +339,11 @@ class Account(TaskActor):
         logger.info("account %s connects again in %.1f s: %s", self._id, delay, fault, extra={"account_id": self._id})
         await pause(self.owner.clock, delay)
 
-    def again(self, request: CatchUp | Look, wait: float) -> None:
+    def again(self, request: CatchUp, wait: float) -> None:
         self.tell_later(wait, Ask(request=request))
 
-    def _ask(self, request: CatchUp | Look) -> None:
-        if isinstance(request, CatchUp):
-            self._outlet.gap_closes()
+    def _ask(self, request: CatchUp) -> None:
+        self._outlet.gap_closes()
         if self._caller is not None:  # connecting does all this of itself
             self._put(request, first=True)
 

@@ -79,7 +79,7 @@ class Bot(TaskActor):
         self._loopback_only = loopback_only
         self._metrics = metrics or NoMetrics()
         self._notes = Notes(self._id, store.accounts, self)
-        self._line = Line()
+        self._line = Line(self.owner.clock, lambda _, now: now)
         self._caller: Caller | None = None
         self._state: UpdateState | None = None
         self._failures = 0

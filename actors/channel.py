@@ -1,7 +1,8 @@
 """One channel: what it has, what it misses, and the way to make it whole.
 
-The channel owns its pts and its coverage. What it fetches is [start, top] - covered, newest first, one page
-outstanding; its handlers never wait, so that a push is recorded while a page is on its way.
+The channel owns its pts and its coverage (``holding``). What it asks for is what happened since its pts, then [start,
+top] - covered, newest first, then older posts where they are wanted; one call outstanding. Its handlers never wait, so
+that a push is recorded while a page is on its way.
 """
 
 import logging
@@ -11,51 +12,59 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, assert_never
 
-from actors.coverage import PageWanted, proven
+from actors.coverage import PageWanted
 from actors.errors import ChannelLost, FloodWaited, Refused
 from actors.holding import Holding
 from actors.messages import (
     AccountId,
     ChannelDeleted,
+    ChannelFigures,
+    ChannelHead,
     ChannelId,
+    ChannelMoved,
     ChannelParsed,
     ChannelPosted,
     ChannelSeen,
     ChannelUp,
+    DifferenceFetched,
+    FetchDifference,
     FetchHistory,
     FindStart,
     HistoryFetched,
     JobId,
     MembershipLost,
     ParseChannel,
-    Post,
     ReaderFor,
     Record,
     Recorded,
     RecorderUp,
     RecordFailed,
     Resume,
-    Road,
-    Span,
     StartFound,
 )
+from actors.metrics import Metrics
 from actors.neighbours import ASK_FAULTS, post
 from actors.ports import Channels
 from actors.runtime.actor import TaskActor
 from actors.runtime.clock import Timer
 from actors.runtime.errors import ActorDeadError, ActorMissing, MailboxFull
-from config.model import Start
+from config.model import Collection
 
 logger = logging.getLogger(__name__)
 
-UNRECORDED_PAGES = 4
-"""Pages fetched ahead of the recorder: enough to keep the wire busy during a commit, few enough to bound memory."""
+UNRECORDED = 16
+"""Records that the recorder may hold before no more is fetched: it keeps the wire busy during a commit, and memory
+bounded."""
 JOB_PATIENCE = 6
 """Failed attempts in a row after which a job is told; the channel itself goes on trying."""
 FLOOD_PATIENCE = timedelta(seconds=60)
 """Flood waits up to this a job waits out; of a longer one it is told, or one account's flood would stop all runs."""
 RETRY_MOST = 60.0
 """Longest wait between attempts, in seconds."""
+GAP_WAIT = 0.5
+"""Seconds that a gap is given to close of itself: https://core.telegram.org/api/updates#recovering-gaps"""
+ASK_WITHIN = 900.0
+"""Seconds for an answer, most of them spent in the account's line; a call on its way has a far shorter limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +82,21 @@ class AskFailed:
     error: Exception
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapDue:
+    """A gap had its time to close."""
+
+
+Arrived = HistoryArrived | DifferenceFetched | StartFound
 ChannelMessage = (
     ParseChannel
     | ChannelSeen
+    | ChannelMoved
     | ChannelPosted
     | ChannelDeleted
-    | HistoryArrived
-    | StartFound
+    | ChannelFigures
+    | Arrived
+    | GapDue
     | AskFailed
     | Recorded
     | RecordFailed
@@ -101,41 +118,54 @@ def retry_after(failures: int, rng: random.Random) -> float:
 class Channel(TaskActor):
     """Keeps one channel complete; answers ``ParseChannel`` with ``ChannelParsed`` once the job's head is covered."""
 
-    def __init__(self, *, channel_id: ChannelId, channels: Channels, start: Start, rng: random.Random) -> None:
+    def __init__(
+        self, *, channel_id: ChannelId, channels: Channels, collection: Collection, metrics: Metrics, rng: random.Random
+    ) -> None:
         super().__init__()
         self._channel_id = channel_id
         self._channels = channels
+        self._metrics = metrics
         self._rng = rng
-        self._held = Holding(policy=start)
+        self._held = Holding(
+            channel_id=channel_id, reply_key=key_of(channel_id), policy=collection.start, reread=collection.reread
+        )
         self._asking = False
         self._failures = 0
         self._wait: Timer | None = None
+        self._gap: Timer | None = None
+        self._gap_tries = 0
         self._loaded = False
-        self._jobs: dict[JobId, int] = {}
-        """Job -> the top that it wants covered."""
+        self._jobs: dict[JobId, ChannelHead] = {}
+        """Job -> the head up to which it wants the channel whole."""
 
     async def started(self) -> None:
         row = await self._channels.one(self._channel_id)
         if row is not None:
             self._held.take_row(row)
         self._loaded = True
-        post(self.owner, "scheduler", ChannelUp(channel_id=self._channel_id))
+        for key in ("roster", "scheduler"):
+            post(self.owner, key, ChannelUp(channel_id=self._channel_id))
 
     def on_receive(self, message: ChannelMessage) -> None:
         match message:
             case ChannelPosted():
-                self._take_push(message)
+                self._record(self._held.take_push(message))
             case ChannelDeleted():
-                self._take_deletion(message)
+                self._record(self._held.take_deletion(message))
+            case ChannelFigures():
+                self._record(self._held.take_figures(message))
             case ChannelSeen(head=head):
-                self._held.take_head(head)
+                if not self._held.take_head(head):
+                    self._metrics.calls_avoided.inc()
+            case ChannelMoved(pts=pts):
+                self._held.take_hint(pts)
+            case GapDue():
+                self._gap = None
+                self._held.behind = self._held.behind or self._held.gap_is_open()
             case ParseChannel():
                 self._take_job(message)
-            case HistoryArrived():
-                self._take_page(message.page, message.history)
-            case StartFound(message_id=message_id):
-                self._asking = False
-                self._set_start(message_id)
+            case HistoryArrived() | DifferenceFetched() | StartFound():
+                self._take_answer(message)
             case AskFailed(error=error):
                 self._asking = False
                 self._take_failure(error)
@@ -162,51 +192,38 @@ class Channel(TaskActor):
 
     # --- what comes in ---------------------------------------------------------------------------------------------
 
-    def _take_push(self, push: ChannelPosted) -> None:
-        wanted, span = self._held.take_push(push)
-        if wanted:
-            self._record(posts=(push.post,), covered=span, pts=push.pts)
-
-    def _take_deletion(self, push: ChannelDeleted) -> None:
-        self._held.take_deletion(push)
-        self._record(deleted_ids=push.message_ids, pts=push.pts)
-
     def _take_job(self, job: ParseChannel) -> None:
-        self._held.take_head(job.head)
-        self._jobs[job.job_id] = self._held.top
+        if not self._held.take_head(job.head):
+            self._metrics.calls_avoided.inc()
+        self._jobs[job.job_id] = job.head
         # The job's word is fresher than an old backoff; a flood wait is the account's to keep: it refuses early calls.
         self._failures = 0
         if self._wait is not None:
             self._wait.cancel()
             self._wait = None
 
-    def _take_page(self, page: PageWanted, history: HistoryFetched) -> None:
-        self._asking = False
-        self._failures = 0
-        low, high = proven(page, history.lowest_id)
-        posts = tuple(post for post in history.posts if low <= post.message_id <= high)
-        self._record(road="catchup", posts=posts, covered=(low, high))
+    def _take_answer(self, answer: Arrived) -> None:
+        self._asking, self._failures = False, 0
+        match answer:
+            case HistoryArrived(page=page, history=history):
+                self._record(self._held.take_page(page, history))
+            case DifferenceFetched():
+                self._record(self._held.take_difference(answer))
+                self._gap_tries = self._gap_tries + 1 if self._held.gap_is_open() else 0
+            case StartFound(message_id=message_id):
+                self._set_start(message_id)
+            case _:
+                assert_never(answer)
 
     def _set_start(self, message_id: int) -> None:
         self._held.start = message_id
-        self._record(road="catchup")
+        self._record(self._held.record(road="catchup"))
 
     # --- what goes out ---------------------------------------------------------------------------------------------
 
-    def _record(
-        self,
-        *,
-        road: Road = "live",
-        posts: tuple[Post, ...] = (),
-        covered: Span | None = None,
-        deleted_ids: tuple[int, ...] = (),
-        pts: int | None = None,
-    ) -> None:
-        self._hand_over(
-            self._held.record(
-                self._channel_id, self.key, road=road, posts=posts, covered=covered, deleted_ids=deleted_ids, pts=pts
-            )
-        )
+    def _record(self, record: Record | None) -> None:
+        if record is not None:
+            self._hand_over(record)
 
     def _hand_over(self, record: Record) -> None:
         """Give to the recorder. One that restarts asks again itself; one without room leaves the span missing."""
@@ -227,8 +244,8 @@ class Channel(TaskActor):
         self._end_jobs()
 
     def _end_jobs(self) -> None:
-        for job_id, top in tuple(self._jobs.items()):
-            if self._held.is_whole(top):
+        for job_id, head in tuple(self._jobs.items()):
+            if self._held.is_whole(head.top_id, head.pts):
                 self._answer(job_id, None)
 
     def _answer_all(self, error: str) -> None:
@@ -241,17 +258,24 @@ class Channel(TaskActor):
 
     def _go_on(self) -> None:
         """Ask for whatever is missing, unless something is outstanding or a wait runs."""
-        if self._asking or self._wait is not None or not self._held.headed:
+        if self._held.gap_is_open() and not self._held.behind and self._gap is None:
+            # An answer that closes no gap is asked for again ever more rarely.
+            self._gap = self.tell_later(min(GAP_WAIT * 2**self._gap_tries, RETRY_MOST), GapDue())
+        if self._jobs:
+            self._end_jobs()
+        if self._wait is None:
+            self._record(self._held.unsaid())
+        if self._asking or self._wait is not None or len(self._held.in_flight) >= UNRECORDED:
             return
-        if self._held.start is None:
-            self._find_start()
-            return
-        self._end_jobs()
-        if len(self._held.in_flight) >= UNRECORDED_PAGES:
-            return
-        page = self._held.next_page()
-        if page is not None:
-            self._ask(self._fetch(page))
+        match self._held.next_step():
+            case "start":
+                self._find_start()
+            case "difference":
+                self._ask(self._fetch_difference(self._held.sequence.pts or 0))
+            case PageWanted() as page:
+                self._ask(self._fetch(page))
+            case None:
+                pass
 
     def _find_start(self) -> None:
         match self._held.policy.policy:
@@ -269,13 +293,13 @@ class Channel(TaskActor):
 
     # --- asking: tasks of their own, so that the mailbox goes on ------------------------------------------------------
 
-    def _ask(self, asking: Coroutine[Any, Any, HistoryArrived | StartFound]) -> None:
+    def _ask(self, asking: Coroutine[Any, Any, Arrived]) -> None:
         self._asking = True
         self.spawn_task(self._tell_outcome(asking), name=f"{self.key} asks")
 
-    async def _tell_outcome(self, asking: Coroutine[Any, Any, HistoryArrived | StartFound]) -> None:
+    async def _tell_outcome(self, asking: Coroutine[Any, Any, Arrived]) -> None:
         try:
-            outcome: HistoryArrived | StartFound | AskFailed = await asking
+            outcome: Arrived | AskFailed = await asking
         except ASK_FAULTS as error:
             outcome = AskFailed(error=error)
         await self.ref.send(outcome)
@@ -288,12 +312,17 @@ class Channel(TaskActor):
 
     async def _fetch(self, page: PageWanted) -> HistoryArrived:
         account = self.owner.find(f"account/{await self._reader()}")
-        request = FetchHistory(channel_id=self._channel_id, offset_id=page.offset_id, limit=page.limit)
-        return HistoryArrived(page=page, history=await account.call(request, timeout=60.0))
+        road = self._held.road_of(page.span)
+        request = FetchHistory(channel_id=self._channel_id, offset_id=page.offset_id, limit=page.limit, road=road)
+        return HistoryArrived(page=page, history=await account.call(request, timeout=ASK_WITHIN))
+
+    async def _fetch_difference(self, pts: int) -> DifferenceFetched:
+        account = self.owner.find(f"account/{await self._reader()}")
+        return await account.call(FetchDifference(channel_id=self._channel_id, pts=pts), timeout=ASK_WITHIN)
 
     async def _find(self, request: FindStart) -> StartFound:
         account = self.owner.find(f"account/{await self._reader()}")
-        return await account.call(request, timeout=60.0)
+        return await account.call(request, timeout=ASK_WITHIN)
 
     def _take_failure(self, error: Exception) -> None:
         if isinstance(error, FloodWaited):

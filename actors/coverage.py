@@ -39,6 +39,23 @@ def add(covered: Coverage, span: Span) -> Coverage:
     return normalise((*covered, span))
 
 
+def subtract(covered: Coverage, span: Span) -> Coverage:
+    """``covered`` without the ids of ``span``."""
+    low, high = span
+    if low > high:
+        return covered
+    kept: list[Span] = []
+    for first, last in covered:
+        if last < low or first > high:
+            kept.append((first, last))
+            continue
+        if first < low:
+            kept.append((first, low - 1))
+        if last > high:
+            kept.append((high + 1, last))
+    return tuple(kept)
+
+
 def missing(covered: Coverage, low: int, high: int) -> Coverage:
     """What [low, high] has that ``covered`` hasn't."""
     holes: list[Span] = []

@@ -84,6 +84,10 @@ class StoreUnavailable(ActorsError):
     """The database can't be reached or asks to try again; nothing was written."""
 
 
+class PostRefused(ActorsError):
+    """PostgreSQL can't keep a value of this batch; nothing was written. Its text names the error, never the value."""
+
+
 class OwnershipLost(ActorsError):
     """Another daemon owns the database now; this one must stop writing and end."""
 

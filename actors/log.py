@@ -128,6 +128,13 @@ FLOOD_WAITED = _event(
     ru="⏳ Пользователь {account_id} ждёт {seconds} с перед {method}",
     en="⏳ User {account_id} waits {seconds} s before {method}",
 )
+POST_UNDECODABLE = _event(
+    "post_undecodable",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="⚠️ Сообщение {message_id} канала {channel_id} не сохранить: {cause}",
+    en="⚠️ Message {message_id} of channel {channel_id} can't be kept: {cause}",
+)
 STORE_UNAVAILABLE = _event(
     "store_unavailable",
     level=logging.WARNING,

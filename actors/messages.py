@@ -106,6 +106,7 @@ class HistoryFetched:
     count: int
     """Messages on the page, decoded or not."""
     pts: int | None = None
+    """The channel's when the page was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,42 @@ class FetchHistory(Request[HistoryFetched]):
     """Messages below this id; 0 for the newest."""
     limit: int = 100
     """Messages per page, 1 to 100."""
+    road: Road = "catchup"
+    """Backfill gives way to all else that waits for the same account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelHead:
+    channel_id: ChannelId
+    top_id: int
+    """0 for an empty channel."""
+    pts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferenceFetched:
+    """What happened to a channel after a pts, or a slice of it; where too much did, only where it stands now."""
+
+    channel_id: ChannelId
+    posts: tuple[Post, ...] = ()
+    edits: tuple[Post, ...] = ()
+    deleted_ids: tuple[int, ...] = ()
+    pts: int
+    """Known now: what is above it is in the next slice."""
+    final: bool = True
+    head: ChannelHead | None = None
+    """Too much has happened to be told, or what happened can't be read: go on from here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchDifference(Request[DifferenceFetched]):
+    """Ask what happened to a channel after ``pts``, edits and deletions included: one RPC, 100 steps of pts.
+
+    A pts that the service doesn't know is answered by a head, at the cost of a second RPC. Raises as ``FetchHistory``.
+    """
+
+    channel_id: ChannelId
+    pts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +175,6 @@ class FindStart(Request[StartFound]):
     channel_id: ChannelId
     newest: int | None = None
     since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelHead:
-    channel_id: ChannelId
-    top_id: int
-    """0 for an empty channel."""
-    pts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +216,18 @@ class RosterUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Tell an account, by the control lane, which channels it reads; pushes of others are dropped where they arrive."""
+    """Tell an account, by the control lane, whose pushes it passes on; those of others it drops where they arrive."""
 
     channel_ids: frozenset[ChannelId]
+    updates: bool
+    """Whether it is needed as reader or standby at all. One that isn't connects without updates."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingFor(Request[Reading]):
+    """Ask the roster what an account is to read, before it connects."""
+
+    account_id: AccountId
 
 
 # --- to a channel --------------------------------------------------------------------------------------------------
@@ -211,6 +249,25 @@ class ChannelDeleted:
     message_ids: tuple[int, ...]
     pts: int
     pts_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelFigures:
+    """A push of figures that changed; they stand in no sequence. None for those that it doesn't tell."""
+
+    channel_id: ChannelId
+    message_id: int
+    views: int | None = None
+    forwards: int | None = None
+    reactions: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelMoved:
+    """The service says that something happened to the channel, up to ``pts`` where it tells that, and no more."""
+
+    channel_id: ChannelId
+    pts: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,19 +301,30 @@ class Record:
     road: Road
     posts: tuple[Post, ...] = ()
     covered: Span | None = None
+    absent: Span | None = None
+    """Posts stored in this span that aren't among ``posts`` are deleted, unless their copy is newer than ``pts``."""
+    doubt: Span | None = None
+    """Subtracted from what is covered, before ``covered`` is added: it is to be read again."""
+    doubt_why: str = ""
     deleted_ids: tuple[int, ...] = ()
+    figures: tuple[ChannelFigures, ...] = ()
+    """Of posts that are stored; others are passed over."""
     start_id: int | None = None
     """Set once, when the start policy was applied."""
     top_id: int | None = None
     """Raises the stored top; never lowers it."""
+    floor_id: int = 0
+    """Written with ``channel_pts``: the newest id that there was at that pts."""
     channel_pts: int | None = None
-    """Raises the stored pts. It stands for ``top_id``: up to it no new post lies above that id."""
+    """Written as it is: all updates up to it are in this record or in those before it."""
     pts: int | None = None
     """When these copies were made, in the channel's pts: orders the copies of one post."""
     reply_key: str = ""
     """Key of the actor that is told ``Recorded``."""
     ticket: int = 0
-    """Given back in ``Recorded``."""
+    """Given back in ``Recorded``; ascending within a channel."""
+    generation: int = 0
+    """The recorder refuses all of a generation after the first that it refused: nothing may overtake that one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,7 +371,7 @@ class AccountUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Introduce(Request[None]):
+class Introduce(Request[Reading]):
     """Ask the roster to take in an account that is up; answered once its memberships are stored and readers elected."""
 
     account_id: AccountId
@@ -493,6 +561,8 @@ class AccountRow:
     has_session: bool
     channels: int
     """Active memberships."""
+    since: datetime
+    """When its session was stored first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -504,6 +574,14 @@ class UpdateState:
     date: int
     """Unix seconds."""
     seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """At most ``calls`` within any ``seconds``."""
+
+    calls: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -529,8 +607,15 @@ class ChannelRow:
     posts: int
     start_id: int | None
     top_id: int
+    floor_id: int
+    """The newest id that there was at ``pts``."""
     pts: int | None
     covered: tuple[Span, ...]
+    goal_id: int | None = None
+    """The id down to which a backfill goes, or went."""
+    doubt_since: datetime | None = None
+    """Since when something that was covered is to be read again."""
+    doubt_why: str | None = None
     noforwards: bool = False
 
 

@@ -37,6 +37,16 @@ class Metrics:
             ("method",),
             registry=registry,
         )
+        self.posts_undecodable = Counter(
+            "telewarden_posts_undecodable",
+            "Messages that couldn't be read or kept: only their ids are.",
+            registry=registry,
+        )
+        self.calls_avoided = Counter(
+            "telewarden_calls_avoided",
+            "Channels whose head showed that nothing happened, so that no call was made for them.",
+            registry=registry,
+        )
         self.pushes_dropped = Counter(
             "telewarden_pushes_dropped",
             "Pushes that found no room or no actor; their ids stay uncovered and are fetched later.",

@@ -16,6 +16,7 @@ from actors.messages import (
     JobId,
     JobKind,
     Membership,
+    Pace,
     Post,
     Profile,
     Record,
@@ -36,6 +37,8 @@ class Posts(Protocol):
         Idempotent: a post that is stored already and hasn't changed counts as neither added nor edited. A copy older
         by (pts, edit date) never undoes a newer one; a deleted post is never resurrected. Only live and catchup
         posts count into ``added_total`` of the channel; backfill is counted apart. Answers stand in the batch's order.
+
+        Raises: PostRefused where PostgreSQL can't keep one of the values.
         """
 
     async def page(self, channel_id: ChannelId, *, after_id: int, limit: int) -> tuple[Post, ...]:
@@ -67,6 +70,11 @@ class Accounts(Protocol):
         """Method -> until when the account must not call it; past ones are left out."""
 
     async def save_flood(self, account_id: AccountId, method: str, until: datetime) -> None: ...
+
+    async def paces(self, account_id: AccountId) -> Mapping[str, Pace]:
+        """What floods have taught, by method."""
+
+    async def save_pace(self, account_id: AccountId, method: str, pace: Pace) -> None: ...
 
 
 class Channels(Protocol):

@@ -1,12 +1,13 @@
 """The one writer of posts: gathers records while a commit runs, then commits them together with their coverage."""
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
 from actors import log
-from actors.errors import StoreUnavailable
-from actors.messages import Flush, Record, Recorded, RecorderUp, RecordFailed
+from actors.errors import PostRefused, StoreUnavailable
+from actors.messages import ChannelId, Flush, Post, Record, Recorded, RecorderUp, RecordFailed
 from actors.metrics import Metrics
 from actors.neighbours import post
 from actors.ports import Posts
@@ -25,11 +26,17 @@ RETRY = (timedelta(milliseconds=250), timedelta(seconds=5))
 RecorderMessage = Record | Flush
 
 
+def undecodable(refused: Post) -> Post:
+    """What stands in the place of a post that can't be stored."""
+    return Post(channel_id=refused.channel_id, message_id=refused.message_id, kind="undecodable", date=None)
+
+
 class Recorder(TaskActor):
     """Commits what channels ask for and tells them ``Recorded``, or ``RecordFailed`` when there is no room to wait.
 
     A commit that fails because the database is away is kept and tried again. Records of one channel are committed in
-    the order in which they came.
+    the order in which they came, and after one that was refused none is taken until the channel has begun a new
+    generation. A post that PostgreSQL can't keep is found by halving, and stored as undecodable: it stops nobody else.
     """
 
     mailbox_size = 4096
@@ -42,6 +49,8 @@ class Recorder(TaskActor):
         self._pending_posts = 0
         self._flushing = False
         self._failures = 0
+        self._refused: dict[ChannelId, int] = {}
+        """The generation of a channel of which nothing is taken any more."""
 
     async def started(self) -> None:
         for key in self.owner.keys("channel/"):
@@ -66,7 +75,9 @@ class Recorder(TaskActor):
             logger.warning("%s records not committed at stop: %s", len(self._pending), error)
 
     def _gather(self, record: Record) -> None:
-        if self._pending_posts + len(record.posts) > PENDING_POSTS:
+        refused = record.generation <= self._refused.get(record.channel_id, -1)
+        if refused or self._pending_posts + len(record.posts) > PENDING_POSTS:
+            self._refused[record.channel_id] = record.generation
             self._answer(record.reply_key, RecordFailed(channel_id=record.channel_id, ticket=record.ticket))
             return
         self._pending.append(record)
@@ -107,7 +118,7 @@ class Recorder(TaskActor):
 
     async def _commit(self, batch: list[Record]) -> None:
         started = self.owner.clock.monotonic()
-        answers = await self._posts.record(batch)
+        answers = await self._stored(batch)
         self._metrics.record_seconds.observe(self.owner.clock.monotonic() - started)
         del self._pending[: len(batch)]
         posts = sum(len(record.posts) for record in batch)
@@ -117,7 +128,41 @@ class Recorder(TaskActor):
             self._metrics.posts_parsed.inc(answer.added)
             self._metrics.posts_edited.inc(answer.edited)
             self._metrics.posts_deleted.inc(answer.deleted)
+            self._metrics.posts_undecodable.inc(sum(post.kind == "undecodable" for post in record.posts))
             self._answer(record.reply_key, answer)
+
+    async def _stored(self, batch: list[Record]) -> tuple[Recorded, ...]:
+        """Commit; where PostgreSQL refuses a value, in halves, down to the post that it can't keep."""
+        try:
+            return await self._posts.record(batch)
+        except PostRefused as error:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                return (*await self._stored(batch[:middle]), *await self._stored(batch[middle:]))
+            (record,) = batch
+            if not record.posts:
+                raise
+            return (await self._stored_apart(record, error),)
+
+    async def _stored_apart(self, record: Record, error: PostRefused) -> Recorded:
+        """Post by post, and what the record says beside them last, so that nothing is covered before it is stored."""
+        added = edited = 0
+        kept = []
+        for one in record.posts:
+            alone = replace(record, posts=(one,), covered=None, absent=None, doubt=None, deleted_ids=(), figures=())
+            alone = replace(alone, start_id=None, channel_pts=None)
+            try:
+                (answer,) = await self._posts.record([alone])
+            except PostRefused:
+                log.emit(
+                    log.POST_UNDECODABLE, channel_id=record.channel_id, message_id=one.message_id, cause=str(error)
+                )
+                one = undecodable(one)  # noqa: PLW2901 - it takes the post's place
+                (answer,) = await self._posts.record([replace(alone, posts=(one,))])
+            kept.append(one)
+            added, edited = added + answer.added, edited + answer.edited
+        (answer,) = await self._posts.record([replace(record, posts=tuple(kept))])
+        return replace(answer, added=answer.added + added, edited=answer.edited + edited)
 
     def _answer(self, key: str, answer: Recorded | RecorderUp | RecordFailed) -> None:
         """By the control lane, which is never full: a lost answer would leave its span claimed for ever.

@@ -1,10 +1,10 @@
-"""Which account reads which channel: memberships, sticky readers, failover, and the heads read on their behalf.
+"""Which account reads which channel: memberships, panels, failover, and the heads read on the channels' behalf.
 
 Everything here can be rebuilt from the store; readers are kept there, so that a restart moves no channel.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -19,6 +19,7 @@ from actors.messages import (
     ChannelSeen,
     ChannelsPeeked,
     ChannelsUp,
+    ChannelUp,
     Introduce,
     MembershipLost,
     MembershipsRead,
@@ -27,14 +28,17 @@ from actors.messages import (
     Readers,
     ReadersFor,
     Reading,
+    ReadingFor,
     RosterUp,
 )
 from actors.neighbours import ASK_FAULTS, or_again, post
-from actors.ports import Channels
+from actors.panels import Panels
+from actors.ports import Store
 from actors.runtime.actor import TaskActor
 from actors.runtime.clock import Timer
 from actors.runtime.errors import ActorMissing, ChildParked, KeyTaken
 from actors.runtime.supervision import ChildSpec, StartChild
+from actors.telegram.follow import USABLE
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +47,18 @@ FAILOVER_AFTER = 60.0
 """Seconds that a channel waits for a reader that is away but not lost."""
 PEEK = 100
 """Channels per messages.getPeerDialogs."""
+PEEK_WITHIN = 300.0
+"""Seconds for heads, most of them spent in the account's line."""
 PEEK_AGAIN = 5.0
 """Seconds until heads are asked for again after a passing fault."""
+RISEN_AFTER = 1.0
+"""Seconds in which channels that start are gathered, to be looked at together."""
+RECONCILE = 240.0
+"""Seconds between two looks at the heads of active channels: what was never pushed is stored within 5 minutes."""
+IDLE_ROUNDS = 14
+"""Rounds after which the heads of idle channels are looked at too: within 60 minutes."""
+ACTIVE_FOR = 86_400.0
+"""Seconds since a channel last moved, or was first looked at, during which it counts as active."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +76,18 @@ class CatchUp:
     channel_ids: tuple[ChannelId, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtRisen:
+    """Read the heads of the channels whose actors have started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconcile:
+    """Look for what was never pushed."""
+
+    number: int
+
+
 RosterMessage = (
     Introduce
     | MembershipsRead
@@ -70,15 +96,14 @@ RosterMessage = (
     | MembershipLost
     | ReaderFor
     | ReadersFor
+    | ReadingFor
     | ReaderLate
     | CatchUp
+    | Reconcile
+    | ChannelUp
+    | LookAtRisen
     | ChannelsUp
 )
-
-
-def elect(members: Iterable[AccountId], up: set[AccountId], load: dict[AccountId, int]) -> AccountId | None:
-    """The least loaded member that is up, the lowest id among equals; None when none is."""
-    return min((member for member in members if member in up), key=lambda m: (load.get(m, 0), m), default=None)
 
 
 class Roster(TaskActor):
@@ -86,28 +111,39 @@ class Roster(TaskActor):
 
     mailbox_size = 16_384
 
-    def __init__(self, *, channels: Channels, spec_of: Callable[[ChannelId], ChildSpec]) -> None:
+    def __init__(self, *, store: Store, spec_of: Callable[[ChannelId], ChildSpec]) -> None:
         super().__init__()
-        self._channels = channels
+        self._store = store
+        self._channels = store.channels
         self._spec_of = spec_of
-        self._members: dict[ChannelId, set[AccountId]] = {}
-        self._readers: dict[ChannelId, AccountId] = {}
-        self._up: set[AccountId] = set()
-        self._awaited: dict[AccountId, Timer] = {}
-        """Accounts that are away, yet may come back in time: their channels wait for them."""
+        self._panels = Panels()
+        self._timers: dict[AccountId, Timer] = {}
+        """Of the accounts that are awaited."""
+        self._risen: set[ChannelId] = set()
+        self._told: dict[AccountId, Reading] = {}
+        self._moved: dict[ChannelId, tuple[int, float]] = {}
+        """The last pts that was read of each channel, and when it had changed."""
 
     async def started(self) -> None:
+        panels = self._panels
+        for row in await self._store.accounts.all():
+            if row.has_session and not row.bot and row.state in USABLE:
+                self._await_account(row.account_id)
         for membership in await self._channels.memberships():
-            self._members.setdefault(membership.channel_id, set()).add(membership.account_id)
-        for row in await self._channels.all():
-            if row.reader_id is not None and row.reader_id in self._members.get(row.channel_id, ()):
-                self._readers[row.channel_id] = row.reader_id
-        for account_id in set(self._readers.values()):
-            self._await_account(account_id)
+            panels.join(membership.account_id, (membership.channel_id,))
+        for channel in await self._channels.all():
+            reader = channel.reader_id
+            if reader is not None and reader in panels.members.get(channel.channel_id, ()):
+                panels.take_reader(channel.channel_id, reader)
+                self._await_account(reader)
+        for channel_id in panels.members:
+            panels.elect(channel_id)
         await self._fill()
+        self._risen.clear()
         for key in self.owner.keys("account/"):
             # A restarted roster asks the accounts that are well to introduce themselves again.
             post(self.owner, key, RosterUp())
+        self.tell_later(RECONCILE, Reconcile(number=1))
 
     def on_control(self, message: RosterMessage) -> None:
         """Losses overtake mail only as far as the mailbox: they are handled in turn, yet never refused for room."""
@@ -128,22 +164,42 @@ class Roster(TaskActor):
             case ReaderLate(account_id=account_id):
                 return or_again(self, self._take_late(account_id), message)
             case ReaderFor(channel_id=channel_id):
-                return self._reader_now(channel_id)
+                return self._panels.reader_now(channel_id)
             case ReadersFor(channel_ids=channel_ids):
                 return self._group(channel_ids)
+            case ReadingFor(account_id=account_id):
+                return self._reading(account_id)
             case ChannelsUp():
                 return or_again(self, self._refill(), message)
-            case CatchUp():
-                self.spawn_task(self._peek(message), name=f"heads for account {message.account_id}")
+            case CatchUp() | Reconcile() | ChannelUp() | LookAtRisen():
+                self._look(message)
                 return None
             case _:
                 assert_never(message)
 
-    async def _take_in(self, message: Introduce) -> None:
+    def _look(self, message: CatchUp | Reconcile | ChannelUp | LookAtRisen) -> None:
+        match message:
+            case CatchUp():
+                self.spawn_task(self._peek(message), name=f"heads for account {message.account_id}")
+            case Reconcile(number=number):
+                self._reconcile(number)
+            case ChannelUp(channel_id=channel_id):
+                if not self._risen:
+                    self.tell_later(RISEN_AFTER, LookAtRisen())
+                self._risen.add(channel_id)
+            case LookAtRisen():
+                for account_id, channels in self._group(self._risen).by_account.items():
+                    self._catch_up(account_id, channels)
+                self._risen.clear()
+            case _:
+                assert_never(message)
+
+    async def _take_in(self, message: Introduce) -> Reading:
         await self._take_memberships(
             MembershipsRead(account_id=message.account_id, memberships=message.memberships, complete=message.complete)
         )
         await self._take_up(message.account_id)
+        return self._reading(message.account_id)
 
     # --- members ---------------------------------------------------------------------------------------------------
 
@@ -151,26 +207,24 @@ class Roster(TaskActor):
         account_id = message.account_id
         await self._channels.save_memberships(account_id, message.memberships, complete=message.complete)
         named = {membership.channel_id for membership in message.memberships}
+        former = self._panels.of(account_id)
+        self._panels.join(account_id, named)
         for channel_id in named:
-            self._members.setdefault(channel_id, set()).add(account_id)
             await self._ensure_channel(channel_id)
         if message.complete:
-            for channel_id, members in self._members.items():
-                if channel_id not in named:
-                    members.discard(account_id)
+            for channel_id in former - named:
+                self._panels.leave(account_id, channel_id)
         # Also those that it reads and has left meanwhile, whether or not it is up itself.
-        await self._settle(named | set(self._read_by(account_id)))
+        await self._settle(named | former)
 
     async def _fill(self) -> None:
         """See that every followed channel has its actor."""
-        for channel_id in tuple(self._members):
+        for channel_id in tuple(self._panels.members):
             await self._ensure_channel(channel_id)
 
     async def _refill(self) -> None:
         """The supervisor of the channels has started anew, and with it nothing."""
         await self._fill()
-        for account_id in self._up:
-            self._catch_up(account_id, self._read_by(account_id))
 
     async def _ensure_channel(self, channel_id: ChannelId) -> None:
         if self.owner.get(key_of(channel_id)) is not None:
@@ -182,107 +236,111 @@ class Roster(TaskActor):
             logger.debug("channel %s isn't started: %s", channel_id, error)
 
     async def _take_loss(self, message: MembershipLost) -> None:
-        members = self._members.get(message.channel_id, set())
-        if message.account_id not in members and self._readers.get(message.channel_id) != message.account_id:
+        account_id, channel_id = message.account_id, message.channel_id
+        members = self._panels.members.get(channel_id, set())
+        if account_id not in members and self._panels.readers.get(channel_id) != account_id:
             return
-        await self._channels.end_membership(message.account_id, message.channel_id)
-        if not members - {message.account_id}:
-            await self._channels.set_condition(message.channel_id, "private", "no account belongs to it")
-        log.emit(log.CHANNEL_LOST, channel_id=message.channel_id, account_id=message.account_id, cause=message.cause)
-        members.discard(message.account_id)
-        await self._settle({message.channel_id})
+        await self._channels.end_membership(account_id, channel_id)
+        if not members - {account_id}:
+            await self._channels.set_condition(channel_id, "private", "no account belongs to it")
+        log.emit(log.CHANNEL_LOST, channel_id=channel_id, account_id=account_id, cause=message.cause)
+        self._panels.leave(account_id, channel_id)
+        await self._settle({channel_id})
 
     # --- accounts --------------------------------------------------------------------------------------------------
 
     async def _take_up(self, account_id: AccountId) -> None:
-        self._up.add(account_id)
+        self._panels.up.add(account_id)
         self._await_no_more(account_id)
-        mine = {channel for channel, members in self._members.items() if account_id in members}
-        await self._settle(mine | set(self._read_by(account_id)))
-        self._tell_reading(account_id)
-        self._catch_up(account_id, self._read_by(account_id))
+        await self._settle(self._panels.of(account_id))
+        await self._share(account_id)
+        self._tell_readings(self._panels.sat_with(account_id))
+        self._tell_reading(account_id, again=True)
+        self._catch_up(account_id, self._panels.read_by(account_id))
+
+    async def _share(self, account_id: AccountId) -> None:
+        """Take over channels from those that read far more."""
+        for channel_id in self._panels.fair_share(account_id):
+            await self._channels.set_reader(channel_id, account_id)
+            self._panels.appoint(channel_id, account_id)
 
     async def _take_down(self, message: AccountDown) -> None:
-        was_up = message.account_id in self._up
-        self._up.discard(message.account_id)
+        account_id = message.account_id
+        was_up = account_id in self._panels.up
+        self._panels.up.discard(account_id)
         if message.state == "connecting":
             if was_up:
-                self._await_account(message.account_id)
+                self._await_account(account_id)
+            self._tell_readings(self._panels.sat_with(account_id))  # standbys listen until it is back
             return
-        self._await_no_more(message.account_id)
-        await self._settle(set(self._read_by(message.account_id)))
+        self._await_no_more(account_id)
+        await self._settle(self._panels.of(account_id))
 
     async def _take_late(self, account_id: AccountId) -> None:
-        if account_id not in self._up:
+        if account_id not in self._panels.up:
             self._await_no_more(account_id)
-            await self._settle(set(self._read_by(account_id)))
+            await self._settle(self._panels.of(account_id))
 
     def _await_account(self, account_id: AccountId) -> None:
         self._await_no_more(account_id)
-        self._awaited[account_id] = self.tell_later(FAILOVER_AFTER, ReaderLate(account_id=account_id))
+        self._panels.awaited.add(account_id)
+        self._timers[account_id] = self.tell_later(FAILOVER_AFTER, ReaderLate(account_id=account_id))
 
     def _await_no_more(self, account_id: AccountId) -> None:
-        timer = self._awaited.pop(account_id, None)
+        self._panels.awaited.discard(account_id)
+        timer = self._timers.pop(account_id, None)
         if timer is not None:
             timer.cancel()
 
     # --- readers ---------------------------------------------------------------------------------------------------
 
-    def _read_by(self, account_id: AccountId) -> tuple[ChannelId, ...]:
-        return tuple(channel for channel, reader in self._readers.items() if reader == account_id)
-
-    def _load(self) -> dict[AccountId, int]:
-        load: dict[AccountId, int] = {}
-        for reader in self._readers.values():
-            load[reader] = load.get(reader, 0) + 1
-        return load
-
     async def _settle(self, channel_ids: set[ChannelId]) -> None:
-        """Elect a reader for each channel whose reader is lost; readers that are well, or awaited, stay."""
+        """Fill panels, and elect a reader for each channel whose reader is lost; one that is awaited stays."""
+        concerned: set[AccountId] = set()
         moved: dict[AccountId, list[ChannelId]] = {}
         try:
-            await self._elect_all(sorted(channel_ids), moved)
+            for channel_id in sorted(channel_ids):
+                concerned.update(self._panels.panel_of(channel_id))
+                await self._elect(channel_id, moved)
+                concerned.update(self._panels.panel_of(channel_id))
         finally:  # what was decided before the database went away is told all the same
+            self._tell_readings(concerned)
             for account_id, channels in moved.items():
-                self._tell_reading(account_id)
                 self._catch_up(account_id, channels)
 
-    async def _elect_all(self, channel_ids: Iterable[ChannelId], moved: dict[AccountId, list[ChannelId]]) -> None:
-        load = self._load()
-        for channel_id in channel_ids:
-            members = self._members.get(channel_id, set())
-            reader = self._readers.get(channel_id)
-            if reader in members and (reader in self._up or reader in self._awaited):
-                continue
-            successor = elect(members, self._up, load)
-            if successor is None:
-                if reader is not None and reader not in members:
-                    await self._channels.set_reader(channel_id, None)
-                    del self._readers[channel_id]
-                continue
-            await self._channels.set_reader(channel_id, successor)
-            self._readers[channel_id] = successor
-            load[successor] = load.get(successor, 0) + 1
+    async def _elect(self, channel_id: ChannelId, moved: dict[AccountId, list[ChannelId]]) -> None:
+        panels = self._panels
+        reader, successor = panels.readers.get(channel_id), panels.elect(channel_id)
+        if successor == reader:
+            return
+        if successor is None and reader in panels.members.get(channel_id, ()):
+            return  # it may come back, and nobody else could read
+        await self._channels.set_reader(channel_id, successor)
+        panels.appoint(channel_id, successor)
+        if successor is not None:
             moved.setdefault(successor, []).append(channel_id)
-            if reader is not None:
-                moved.setdefault(reader, [])  # it is told that it reads one less
 
-    def _tell_reading(self, account_id: AccountId) -> None:
-        post(self.owner, f"account/{account_id}", Reading(channel_ids=frozenset(self._read_by(account_id))))
+    def _reading(self, account_id: AccountId) -> Reading:
+        return Reading(channel_ids=self._panels.heard_by(account_id), updates=self._panels.needs(account_id))
 
-    def _reader_now(self, channel_id: ChannelId) -> AccountId | None:
-        """The channel's reader, where it is up and still belongs to the channel."""
-        reader = self._readers.get(channel_id)
-        return reader if reader in self._up and reader in self._members.get(channel_id, ()) else None
+    def _tell_readings(self, account_ids: Iterable[AccountId]) -> None:
+        for account_id in account_ids:
+            self._tell_reading(account_id)
+
+    def _tell_reading(self, account_id: AccountId, *, again: bool = False) -> None:
+        reading = self._reading(account_id)
+        if again or self._told.get(account_id) != reading:
+            self._told[account_id] = reading
+            post(self.owner, f"account/{account_id}", reading)
 
     def _group(self, channel_ids: Iterable[ChannelId]) -> Readers:
         groups: dict[AccountId, list[ChannelId]] = {}
         awaited = []
         for channel_id in channel_ids:
-            reader = self._reader_now(channel_id)
+            reader = self._panels.reader_now(channel_id)
             if reader is not None:
                 groups.setdefault(reader, []).append(channel_id)
-            elif self._readers.get(channel_id) in self._awaited:
+            elif self._panels.readers.get(channel_id) in self._panels.awaited:
                 awaited.append(channel_id)
         return Readers(
             by_account={reader: tuple(channels) for reader, channels in groups.items()}, awaited=tuple(awaited)
@@ -290,17 +348,31 @@ class Roster(TaskActor):
 
     # --- heads -----------------------------------------------------------------------------------------------------
 
-    def _catch_up(self, account_id: AccountId, channel_ids: Iterable[ChannelId]) -> None:
-        channels = tuple(channel_ids)
+    def _reconcile(self, number: int) -> None:
+        """Heads of active channels every time, of idle ones now and then: a call for a hundred of them."""
+        now = self.owner.clock.monotonic()
+        for account_id in self._panels.up:
+            channels = self._panels.read_by(account_id)
+            if number % IDLE_ROUNDS:
+                channels = frozenset(each for each in channels if self._is_active(each, now))
+            self._catch_up(account_id, channels)
+        self.tell_later(RECONCILE, Reconcile(number=number + 1))
+
+    def _is_active(self, channel_id: ChannelId, now: float) -> bool:
+        _, moved_at = self._moved.get(channel_id, (0, now))
+        return now - moved_at < ACTIVE_FOR
+
+    def _catch_up(self, account_id: AccountId, channel_ids: Collection[ChannelId]) -> None:
+        channels = tuple(sorted(channel_ids))
         for at in range(0, len(channels), PEEK):
             self.tell_self(CatchUp(account_id=account_id, channel_ids=channels[at : at + PEEK]))
 
     async def _peek(self, batch: CatchUp) -> None:
         account = self.owner.get(f"account/{batch.account_id}")
-        if account is None or batch.account_id not in self._up:
+        if account is None or batch.account_id not in self._panels.up:
             return  # Its return, or its successor's election, starts the catch-up anew.
         try:
-            peeked = await account.call(PeekChannels(channel_ids=batch.channel_ids), timeout=60.0)
+            peeked = await account.call(PeekChannels(channel_ids=batch.channel_ids), timeout=PEEK_WITHIN)
         except FloodWaited as error:
             self.tell_later(error.wait.total_seconds(), batch)
         except ASK_FAULTS as error:
@@ -310,7 +382,10 @@ class Roster(TaskActor):
             self._spread(batch.account_id, peeked)
 
     def _spread(self, account_id: AccountId, peeked: ChannelsPeeked) -> None:
+        now = self.owner.clock.monotonic()
         for head in peeked.heads:
+            if self._moved.get(head.channel_id, (0, 0.0))[0] != head.pts:
+                self._moved[head.channel_id] = (head.pts, now)
             post(self.owner, key_of(head.channel_id), ChannelSeen(head=head))
         for channel_id in peeked.lost:
             self.tell_self(MembershipLost(account_id=account_id, channel_id=channel_id))

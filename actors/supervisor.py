@@ -175,7 +175,7 @@ class Root(Supervisor):
         return Recorder.start(posts=self._parts.store.posts, metrics=self._parts.metrics, key="recorder")
 
     def _start_roster(self) -> Any:
-        return Roster.start(channels=self._parts.store.channels, spec_of=self._channel_spec, key="roster")
+        return Roster.start(store=self._parts.store, spec_of=self._channel_spec, key="roster")
 
     def _start_signin(self) -> Any:
         parts = self._parts
@@ -200,7 +200,8 @@ class Root(Supervisor):
             factory=lambda: Channel.start(
                 channel_id=channel_id,
                 channels=self._parts.store.channels,
-                start=self._parts.settings.collection.start,
+                collection=self._parts.settings.collection,
+                metrics=self._parts.metrics,
                 rng=self._rng,
                 key=key,
             ),

@@ -113,6 +113,8 @@ class Collection(Section):
     follow: Literal["dialogs", "listed"] = "dialogs"
     """``dialogs``: every channel that an account belongs to; ``listed``: only those named in ``channels``."""
     channels: tuple[str, ...] = ()
+    reread: int = Field(default=200, ge=0, le=10_000)
+    """Newest ids of a channel that are read again where edits and deletions may have been missed."""
 
 
 SHORTEST_CYCLE = timedelta(seconds=10)

@@ -1,7 +1,7 @@
 """One request at a time through one client: the only way in which an account or a sign-in asks Telegram anything.
 
-Holds the memory of flood waits per method: a call inside a wait is refused here and never reaches the network, for
-asking again inside a wait turns seconds into hours.
+Holds the memory of flood waits and of paces per method. A call inside a wait is refused here and never reaches the
+network, for asking again inside a wait turns seconds into hours. Paces are kept by the line, the one place that waits.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from actors.errors import ActorsError, FloodWaited
 from actors.messages import AccountId, ChannelId
 from actors.runtime.clock import Clock
+from actors.telegram.budget import Budgets
 from actors.telegram.client import AccountClient
 from actors.telegram.faults import FAULTS, Call, translate
 
@@ -49,14 +50,16 @@ class Caller:
         timeout: timedelta,
         waits: Mapping[str, datetime] | None = None,
         on_flood: Callable[[str, datetime], None] | None = None,
+        budgets: Budgets | None = None,
         metrics: CallMetrics | None = None,
     ) -> None:
         self._client = client
-        self._account_id = account_id
+        self.account_id = account_id
         self._clock = clock
         self._timeout = timeout.total_seconds()
         self._waits = dict(waits or {})
         self._on_flood = on_flood
+        self._budgets = budgets or Budgets()
         self._metrics = metrics or NoMetrics()
 
     @property
@@ -74,7 +77,8 @@ class Caller:
         """
         method = method_of(request)
         self._refuse_inside_a_wait(method)
-        call = Call(self._account_id, method, channel_id)
+        call = Call(self.account_id, method, channel_id)
+        self._budgets.called(method, self._clock.monotonic())
         try:
             async with asyncio.timeout(self._timeout):
                 result = await self._client.ask(request)
@@ -94,7 +98,7 @@ class Caller:
         if left <= timedelta():
             del self._waits[method]
             return
-        raise FloodWaited(self._account_id, method, left)
+        raise FloodWaited(self.account_id, method, left)
 
     def _remember(self, decision: ActorsError) -> ActorsError:
         if not isinstance(decision, FloodWaited):
@@ -104,6 +108,7 @@ class Caller:
         until = self._clock.now() + wait
         self._waits[decision.method] = until
         self._metrics.flood_waited(decision.method, decision.wait.total_seconds())
+        self._budgets.flooded(decision.method, self._clock.monotonic())
         if self._on_flood is not None:
             self._on_flood(decision.method, until)
         return FloodWaited(decision.account_id, decision.method, wait)

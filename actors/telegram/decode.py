@@ -54,7 +54,7 @@ def _post(message: Any, channel_id: ChannelId) -> Post:
         author=message.post_author,
         views=message.views,
         forwards=message.forwards,
-        reactions=_reactions(reactions) if reactions is not None and reactions.results else None,
+        reactions=decode_reactions(reactions) if reactions is not None and reactions.results else None,
         replies=None if replies is None else replies.replies,
         pinned=bool(message.pinned),
         silent=bool(message.silent),
@@ -88,7 +88,8 @@ def _entities(entities: list[Any]) -> bytes:
     return canonical(described)
 
 
-def _reactions(reactions: Any) -> bytes:
+def decode_reactions(reactions: Any) -> bytes:
+    """Counts by reaction, as JSON; who reacted isn't looked at."""
     return canonical({_reaction(each.reaction): each.count for each in reactions.results})
 
 
@@ -189,12 +190,15 @@ def username_of(entity: Any) -> str | None:
 def decode_heads(result: Any) -> dict[ChannelId, ChannelHead]:
     """The channels of a ``dialogs`` answer, most recently active first as the server gave them."""
     return {
-        ChannelId(dialog.peer.channel_id): ChannelHead(
-            channel_id=ChannelId(dialog.peer.channel_id), top_id=dialog.top_message, pts=dialog.pts
-        )
+        ChannelId(dialog.peer.channel_id): decode_head(dialog)
         for dialog in result.dialogs
         if type(dialog) is types.Dialog and type(dialog.peer) is types.PeerChannel and dialog.pts is not None
     }
+
+
+def decode_head(dialog: Any) -> ChannelHead:
+    """A channel's dialog, which has its pts."""
+    return ChannelHead(channel_id=ChannelId(dialog.peer.channel_id), top_id=dialog.top_message, pts=dialog.pts)
 
 
 def decode_profile(user: Any) -> Profile:

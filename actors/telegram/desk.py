@@ -5,18 +5,18 @@ from typing import Any, Protocol
 
 from actors import log
 from actors.errors import AccountUnusable, ActorsError, ChannelLost, FloodWaited, Refused, TryAgain
-from actors.messages import AccountId, ChannelId, FetchHistory, FindStart, PeekChannels, UpdateState
+from actors.messages import AccountId, ChannelId, FetchDifference, FetchHistory, FindStart, PeekChannels, UpdateState
 from actors.runtime.loop import LoopOwner
 from actors.telegram.caller import Caller
 from actors.telegram.feed import Feed
-from actors.telegram.line import CatchUp, Line, Look, Task
+from actors.telegram.line import CatchUp, Line, Task
 from actors.telegram.link import Watch
 from actors.telegram.outlet import Outlet
-from actors.telegram.requests import fetch_difference, fetch_history, fetch_state, find_start, peek
+from actors.telegram.requests import fetch_difference, fetch_difference_of, fetch_history, fetch_state, find_start, peek
 
 logger = logging.getLogger(__name__)
 
-STALE = 60.0
+STALE = 900.0
 """Seconds after which a request's asker has given up: it is dropped instead of made."""
 AGAIN_AFTER = 2.0
 """Seconds until a task of the account's own is tried again."""
@@ -24,8 +24,18 @@ AGAIN_AFTER = 2.0
 CALL_FAULTS = (FloodWaited, ChannelLost, TryAgain, Refused, AccountUnusable)
 
 
+class Reconnect(TryAgain):
+    """The account is needed, or not needed any more, and a session is pushed to from its beginning or not at all."""
+
+    def __init__(self, account_id: AccountId) -> None:
+        super().__init__(account_id, "connect", "it connects anew to be pushed to, or to be left in peace")
+
+
 class Host(Protocol):
     """The account that the desk works for."""
+
+    def check(self) -> None:
+        """Raise ``Reconnect`` where this client is no longer of the kind that is needed."""
 
     async def keep_floods(self) -> None:
         """Write down the waits that Telegram has just told."""
@@ -33,7 +43,7 @@ class Host(Protocol):
     def announce(self, *, memberships: bool) -> None:
         """Tell the roster that the account is there, and that what its channels know may be old."""
 
-    def again(self, request: CatchUp | Look, wait: float) -> None:
+    def again(self, request: CatchUp, wait: float) -> None:
         """Put a task of the account's own in line again after ``wait`` seconds."""
 
 
@@ -54,6 +64,7 @@ class Desk:
             task = await line.next()
             try:
                 watch.check()
+                self._host.check()
                 self._refuse_stale(task)
                 reply = await self._make(task.request)
             except CALL_FAULTS as fault:
@@ -72,25 +83,25 @@ class Desk:
             await self._host.keep_floods()
         if task.later is not None:
             task.later.fail(fault)
-        elif isinstance(task.request, CatchUp | Look):
+        elif isinstance(task.request, CatchUp):
             # Our own: nobody else will ask again.
             wait = fault.wait.total_seconds() if isinstance(fault, FloodWaited) else AGAIN_AFTER
             logger.info("account %s asks again in %.1f s: %s", self._id, wait, fault)
             self._host.again(task.request, wait)
-        if isinstance(fault, AccountUnusable):
+        if isinstance(fault, AccountUnusable | Reconnect):
             raise fault
 
     async def _make(self, request: Any) -> Any:
         match request:
             case FetchHistory(channel_id=channel_id):
                 return await fetch_history(self._caller, self._peer(channel_id), request)
+            case FetchDifference(channel_id=channel_id):
+                return await fetch_difference_of(self._caller, self._peer(channel_id), request)
             case FindStart(channel_id=channel_id):
                 return await find_start(self._caller, self._peer(channel_id), request)
             case PeekChannels(channel_ids=channel_ids):
                 log.emit(log.CLIENT_REUSED, account_id=self._id, loop_id=self._owner.loop_id)
                 return await peek(self._caller, self._feed.peers_of(channel_ids), channel_ids)
-            case Look(channel_ids=channel_ids):
-                await self._look(channel_ids)
             case CatchUp(tell=tell):
                 too_long = await self.catch_up(None)
                 if tell or too_long:
@@ -116,9 +127,3 @@ class Desk:
         async for part, after in fetch_difference(self._caller, known):
             too_long = feed.take_slice(part, after) or too_long
         return too_long
-
-    async def _look(self, channel_ids: frozenset[ChannelId]) -> None:
-        peeked = await peek(self._caller, self._feed.peers_of(channel_ids), tuple(channel_ids))
-        self._outlet.seen(peeked.heads)
-        for channel_id in peeked.lost:
-            self._outlet.left(channel_id)

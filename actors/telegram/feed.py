@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from telethon.tl import types
 
-from actors.messages import AccountId, ChannelId, Membership, UpdateState
+from actors.messages import AccountId, ChannelId, ChannelMoved, Membership, UpdateState
 from actors.telegram.decode import decode_membership
 from actors.telegram.follow import differ, followed
 from actors.telegram.updates import ChannelNews, Sorted, advance, sort_updates
@@ -22,7 +22,7 @@ class Sink(Protocol):
 
     def left(self, channel_id: ChannelId) -> None: ...
 
-    def moved(self, channel_ids: Iterable[ChannelId]) -> None:
+    def moved(self, hints: Iterable[ChannelMoved]) -> None:
         """Channels of which is known only that something happened."""
 
     def fell_behind(self) -> None:

@@ -1,13 +1,28 @@
-"""The line before an account's client: one call at a time, the oldest first, what is urgent before all."""
+"""The line before an account's client: one call at a time, what is urgent before all, backfill after the rest.
+
+Each method has its own pace; the oldest task whose method may be called now is next. Pushes never stand in this line.
+"""
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.messages import ChannelId
+from actors.messages import FetchDifference, FetchHistory, FindStart, PeekChannels
+from actors.runtime.clock import Clock
 from actors.runtime.reply import Later
+
+BACKFILL_TURN = 5
+"""Of so many calls in a row one is a backfill's, however much else waits: it is slow then, yet it goes on."""
+
+METHODS: dict[type, str] = {
+    FetchHistory: "messages.getHistory",
+    FindStart: "messages.getHistory",
+    FetchDifference: "updates.getChannelDifference",
+    PeekChannels: "messages.getPeerDialogs",
+}
+"""What a task calls first; others have no pace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,27 +33,15 @@ class CatchUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """Read the heads of channels whose pushes found no room, or that the server only says have moved."""
-
-    channel_ids: frozenset[ChannelId]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """See whether the client is still there."""
+    """See whether the client is still there, and of the right kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """The account's own mail: put one of its own tasks in line, its time has come."""
 
-    request: CatchUp | Look
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heal:
-    """The account's own mail: look at the channels that are in doubt."""
+    request: CatchUp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,33 +56,77 @@ class Task:
     """When it was put in line, in the clock's monotonic seconds."""
     later: "Later[Any] | None" = field(default=None, repr=False)
 
+    @property
+    def lane(self) -> tuple[str, bool]:
+        """The method that it calls, and whether it can wait."""
+        patient = isinstance(self.request, FetchHistory) and self.request.road == "backfill"
+        return METHODS.get(type(self.request), ""), patient
+
 
 class Line:
     """What waits for its turn. Used on one loop, by one taker."""
 
-    def __init__(self) -> None:
-        self._tasks: deque[Task] = deque()
+    def __init__(self, clock: Clock, ready_at: Callable[[str, float], float]) -> None:
+        """``ready_at``: when a method may be called next, given the time now, both in the clock's monotonic seconds."""
+        self._clock = clock
+        self.ready_at = ready_at
+        self._urgent: deque[Task] = deque()
+        self._lanes: dict[tuple[str, bool], deque[Task]] = {}
+        self._since_backfill = 0
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self._urgent) + sum(len(lane) for lane in self._lanes.values())
 
     def put(self, task: Task, *, first: bool = False) -> None:
         if first:
-            self._tasks.appendleft(task)
+            self._urgent.appendleft(task)
         else:
-            self._tasks.append(task)
+            self._lanes.setdefault(task.lane, deque()).append(task)
         self._arrived.set()
 
     async def next(self) -> Task:
-        while not self._tasks:
-            self._arrived.clear()
+        """The next task, once its method may be called."""
+        while True:
+            if self._urgent:
+                return self._urgent.popleft()
+            now = self._clock.monotonic()
+            lane, at = self._choose(now)
+            if lane is not None and at <= now:
+                return lane.popleft()
+            await self._wait(at - now if lane is not None else None)
+
+    def _choose(self, now: float) -> tuple[deque[Task] | None, float]:
+        """The lane whose turn it is, and when that is; the one that is ready first where none is now."""
+        waiting = {key: max(now, self.ready_at(key[0], now)) for key, lane in self._lanes.items() if lane}
+        if not waiting:
+            return None, now
+        ready = [key for key, at in waiting.items() if at <= now]
+        if not ready:
+            key = min(waiting, key=lambda each: waiting[each])
+            return self._lanes[key], waiting[key]
+        backfill_due = self._since_backfill >= BACKFILL_TURN - 1
+        key = min(ready, key=lambda each: (each[1] != backfill_due, self._lanes[each][0].since))
+        self._since_backfill = 0 if key[1] else self._since_backfill + 1
+        return self._lanes[key], now
+
+    async def _wait(self, seconds: float | None) -> None:
+        self._arrived.clear()
+        timer = None if seconds is None else self._clock.call_later(seconds, self._arrived.set)
+        try:
             await self._arrived.wait()
-        return self._tasks.popleft()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _all(self) -> Iterator[deque[Task]]:
+        yield self._urgent
+        yield from self._lanes.values()
 
     def turn_away(self, refusal: Callable[[str], Exception]) -> None:
         """Empty the line; who waits is answered with ``refusal`` of the request's name."""
-        while self._tasks:
-            task = self._tasks.popleft()
-            if task.later is not None and not task.later.done:
-                task.later.fail(refusal(type(task.request).__name__))
+        for lane in self._all():
+            while lane:
+                task = lane.popleft()
+                if task.later is not None and not task.later.done:
+                    task.later.fail(refusal(type(task.request).__name__))

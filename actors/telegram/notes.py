@@ -1,10 +1,10 @@
-"""What an account writes down a little later: its common update state, and until when it must not call what."""
+"""What an account writes down a little later: its common update state, its paces, and when it must not call what."""
 
 from datetime import datetime
 
 from actors import log
 from actors.errors import AccountUnusable, SessionRejected, StoreUnavailable
-from actors.messages import AccountId, SessionKey, UpdateState
+from actors.messages import AccountId, Pace, SessionKey, UpdateState
 from actors.ports import Accounts
 from actors.runtime.actor import TaskActor
 from actors.telegram.line import Save
@@ -23,6 +23,7 @@ class Notes:
         self._state: UpdateState | None = None
         self._saved: UpdateState | None = None
         self._floods: dict[str, datetime] = {}
+        self._paces: dict[str, Pace] = {}
         self._due = False
 
     async def load_key(self) -> SessionKey | None:
@@ -49,6 +50,13 @@ class Notes:
         """All waits that are known: stored ones, and those not yet stored."""
         return {**await self._accounts.floods(self._id), **self._floods}
 
+    def keep_pace(self, method: str, pace: Pace) -> None:
+        """Note what a flood has taught; whoever was flooded saves, as for the wait."""
+        self._paces[method] = pace
+
+    async def paces(self) -> dict[str, Pace]:
+        return {**await self._accounts.paces(self._id), **self._paces}
+
     def _save_soon(self) -> None:
         if not self._due:
             self._due = True
@@ -63,6 +71,10 @@ class Notes:
                 await self._accounts.save_flood(self._id, method, until)
                 if self._floods.get(method) == until:
                     del self._floods[method]
+            for method, pace in tuple(self._paces.items()):
+                await self._accounts.save_pace(self._id, method, pace)
+                if self._paces.get(method) == pace:
+                    del self._paces[method]
             if state is not None and state != self._saved:
                 await self._accounts.save_update_state(self._id, state)
                 self._saved = state

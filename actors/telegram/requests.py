@@ -11,18 +11,21 @@ from actors.messages import (
     ChannelHead,
     ChannelId,
     ChannelsPeeked,
+    DifferenceFetched,
+    FetchDifference,
     FetchHistory,
     FindStart,
     HistoryFetched,
     Post,
     Profile,
+    Span,
     StartFound,
     UpdateState,
 )
 from actors.telegram.caller import Caller
 from actors.telegram.decode import decode_heads, decode_post, decode_profile
 from actors.telegram.faults import TIMESTAMP_INVALID, Unreadable
-from actors.telegram.updates import state_of
+from actors.telegram.updates import read_difference, state_of
 
 PAGE = 100
 """The most that getHistory, getDialogs and getPeerDialogs give per call."""
@@ -72,42 +75,95 @@ def _history(peer: Any, offset_id: int, limit: int, *, add_offset: int = 0, sinc
 
 
 async def _isolate(call: Caller, peer: Any, request: FetchHistory) -> HistoryFetched:
-    """Read the ids below ``offset_id`` in halves, so that one unreadable message costs itself alone.
+    """Read the ids below ``offset_id`` by number, for a page's ids can't be known without reading it.
 
-    Ids are asked for by number, for a page's ids can't be known without reading it: the page found this way is
-    ``limit`` ids long, and may hold fewer messages than a page of history would.
+    The page found this way is ``limit`` ids long, and may hold fewer messages than a page of history would.
     """
-    highest = request.offset_id - 1 if request.offset_id else await _newest_id(call, peer, request.channel_id)
+    channel_id = request.channel_id
+    highest = request.offset_id - 1 if request.offset_id else (await _head_of(call, peer, channel_id)).top_id
+    if highest < 1:
+        return HistoryFetched(channel_id=channel_id, posts=(), lowest_id=None, count=0)
     lowest = max(1, highest - request.limit + 1)
+    posts, pts = await read_ids(call, peer, channel_id, (lowest, highest))
+    return HistoryFetched(
+        channel_id=channel_id, posts=posts, lowest_id=lowest, count=highest - lowest + 1, pts=pts or None
+    )
+
+
+async def read_ids(call: Caller, peer: Any, channel_id: ChannelId, span: Span) -> tuple[tuple[Post, ...], int]:
+    """The messages that there are of up to 100 ids, newest first, and the channel's pts: one call.
+
+    Where one of them can't be read the span is halved, so that it costs itself alone and is told as ``undecodable``.
+    """
     posts: list[Post] = []
-    spans = [(lowest, highest)] if highest >= 1 else []
+    pts: list[int] = []
+    spans = [span]
     while spans:
         first, last = spans.pop()
         ids = [types.InputMessageID(number) for number in range(first, last + 1)]
         ask = functions.channels.GetMessagesRequest(types.InputChannel(peer.channel_id, peer.access_hash), ids)
         try:
-            result = await call(ask, channel_id=request.channel_id)
+            result = await call(ask, channel_id=channel_id)
         except Unreadable:
             if first == last:
-                posts.append(Post(channel_id=request.channel_id, message_id=first, kind="undecodable", date=None))
+                posts.append(Post(channel_id=channel_id, message_id=first, kind="undecodable", date=None))
             else:
                 middle = (first + last) // 2
                 spans += [(first, middle), (middle + 1, last)]
             continue
-        posts += [post for found in result.messages if (post := decode_post(found, request.channel_id)) is not None]
+        posts += [post for found in result.messages if (post := decode_post(found, channel_id)) is not None]
+        pts.append(getattr(result, "pts", 0))
     posts.sort(key=lambda post: post.message_id, reverse=True)
-    return HistoryFetched(
-        channel_id=request.channel_id,
-        posts=tuple(posts),
-        lowest_id=lowest if highest >= 1 else None,
-        count=max(highest - lowest + 1, 0),
+    return tuple(posts), min(pts, default=0)
+
+
+async def fetch_difference_of(call: Caller, peer: Any, request: FetchDifference) -> DifferenceFetched:
+    """What happened to a channel after a pts: one call.
+
+    A pts that means nothing to the server, or an answer that Telethon can't read, costs a second one: the head from
+    which the channel goes on.
+    """
+    channel_id = request.channel_id
+    ask = functions.updates.GetChannelDifferenceRequest(
+        channel=types.InputChannel(peer.channel_id, peer.access_hash),
+        filter=types.ChannelMessagesFilterEmpty(),
+        pts=request.pts,
+        limit=PAGE,
     )
+    try:
+        return read_difference(await call(ask, channel_id=channel_id), channel_id)
+    except Unreadable:
+        pass
+    except TryAgain as fault:
+        if fault.cause != TIMESTAMP_INVALID:
+            raise
+    head = await _head_of(call, peer, channel_id)
+    return DifferenceFetched(channel_id=channel_id, pts=head.pts, head=head)
 
 
-async def _newest_id(call: Caller, peer: Any, channel_id: ChannelId) -> int:
-    """The top id by the channel's dialog; 0 for an empty channel. Raises Unreadable where the top itself is."""
-    heads = await _peer_heads(call, {channel_id: peer})
-    return heads[channel_id].top_id if channel_id in heads else 0
+async def _head_of(call: Caller, peer: Any, channel_id: ChannelId) -> ChannelHead:
+    """One channel's newest id and pts: one call, unless its newest message can't be read."""
+    try:
+        heads = await _peer_heads(call, {channel_id: peer}, channel_id=channel_id)
+    except Unreadable:
+        return await _head_under(call, peer, channel_id)
+    if channel_id not in heads:
+        raise ChannelLost(call.account_id, channel_id, "not a member")
+    return heads[channel_id]
+
+
+async def _head_under(call: Caller, peer: Any, channel_id: ChannelId) -> ChannelHead:
+    """The head of a channel whose newest messages can't be read: look below them, then for them one by one."""
+    for skipped in range(1, PAGE):
+        try:
+            result = await call(_history(peer, 0, 1, add_offset=skipped), channel_id=channel_id)
+        except Unreadable:
+            continue
+        base = max((message.id for message in result.messages), default=0)
+        above, _ = await read_ids(call, peer, channel_id, (base + 1, base + PAGE))
+        top = max((post.message_id for post in above), default=base)
+        return ChannelHead(channel_id=channel_id, top_id=top, pts=result.pts)
+    raise Refused(call.account_id, "messages.getHistory", f"the newest {PAGE} messages can't be read")
 
 
 async def find_start(call: Caller, peer: Any, request: FindStart) -> StartFound:
@@ -149,9 +205,12 @@ async def peek(call: Caller, peers: Mapping[ChannelId, Any], wanted: Iterable[Ch
         except ChannelLost:
             lost += batch
             continue
-        except Refused:
-            # One whose dialog is refused for another reason, or can't be read, is neither seen nor lost.
-            batches += _halves(batch) if alone is None else []
+        except Refused as fault:
+            # One whose dialog is refused for another reason is neither seen nor lost.
+            if alone is None:
+                batches += _halves(batch)
+            elif isinstance(fault, Unreadable):
+                heads.append(await _head_under(call, batch[alone], alone))
             continue
         heads += found.values()
         lost += [channel_id for channel_id in batch if channel_id not in found]

@@ -9,40 +9,20 @@ from typing import Any
 
 from telethon.tl import types
 
-from actors.messages import ChannelDeleted, ChannelId, ChannelPosted, UpdateState
-from actors.telegram.decode import decode_post
+from actors.messages import (
+    ChannelDeleted,
+    ChannelFigures,
+    ChannelId,
+    ChannelMoved,
+    ChannelPosted,
+    DifferenceFetched,
+    Post,
+    UpdateState,
+)
+from actors.sequence import judge_pts
+from actors.telegram.decode import decode_head, decode_post, decode_reactions
 
-ChannelNews = ChannelPosted | ChannelDeleted
-
-
-# What a pts says about an update: https://core.telegram.org/api/updates#pts-checking-and-applying
-
-
-@dataclass(frozen=True, slots=True)
-class Contiguous:
-    """Nothing is missing before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Old:
-    """It was applied before, or something later was."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Something before it is missing."""
-
-
-Verdict = Contiguous | Old | Gap
-CONTIGUOUS, OLD, GAP = Contiguous(), Old(), Gap()
-
-
-def judge_pts(known: int | None, pts: int, pts_count: int) -> Verdict:
-    """Compare an update's pts with the known one. With none known anything is a gap: what came before is in doubt."""
-    if known is None or known + pts_count < pts:
-        return GAP
-    # An update that counts nothing (pts_count 0) and stands at the known pts is contiguous: it is news all the same.
-    return CONTIGUOUS if known + pts_count == pts else OLD
+ChannelNews = ChannelPosted | ChannelDeleted | ChannelFigures
 
 
 @dataclass(slots=True)
@@ -51,8 +31,8 @@ class Sorted:
 
     news: list[tuple[ChannelId, ChannelNews]] = field(default_factory=list)
     """For channels in ``reading``, in the order given; a channel's own pts tells it what is new."""
-    moved: list[ChannelId] = field(default_factory=list)
-    """Channels in ``reading`` of which the server says only that too much has happened."""
+    moved: list[ChannelMoved] = field(default_factory=list)
+    """Channels in ``reading`` of which the server says only that something has happened."""
     membership: list[ChannelId] = field(default_factory=list)
     """Any channels that the account may have joined or left, or that have changed their name."""
     pts: list[tuple[int, int]] = field(default_factory=list)
@@ -94,6 +74,7 @@ _SHORT = (types.UpdateShortMessage, types.UpdateShortChatMessage, types.UpdateSh
 _MESSAGE = (types.UpdateNewChannelMessage, types.UpdateEditChannelMessage)
 # These count in the channel's pts, and nothing of them is kept: passed on as a deletion of nothing, they move it.
 _COUNTED = (types.UpdateChannelWebPage, types.UpdatePinnedChannelMessages)
+_FIGURES = (types.UpdateChannelMessageViews, types.UpdateChannelMessageForwards, types.UpdateMessageReactions)
 _CHANNEL_OWN = (types.UpdateReadChannelInbox,)
 
 
@@ -107,7 +88,11 @@ def _sort_one(update: Any, reading: Collection[ChannelId], found: Sorted) -> Non
             found.news.append(_deleted(ChannelId(update.channel_id), ids, update.pts, update.pts_count))
     elif kind is types.UpdateChannelTooLong:
         if update.channel_id in reading:
-            found.moved.append(ChannelId(update.channel_id))
+            found.moved.append(ChannelMoved(channel_id=ChannelId(update.channel_id), pts=update.pts))
+    elif kind in _FIGURES:
+        figures = _figures(update)
+        if figures is not None and figures.channel_id in reading:
+            found.news.append((figures.channel_id, figures))
     elif kind is types.UpdateChannel:
         found.membership.append(ChannelId(update.channel_id))
     elif kind is types.UpdatePtsChanged:
@@ -128,6 +113,48 @@ def _sort_message(update: Any, reading: Collection[ChannelId], found: Sorted, *,
     else:
         posted = ChannelPosted(post=post, pts=update.pts, pts_count=update.pts_count, edited=edited)
         found.news.append((channel_id, posted))
+
+
+def _figures(update: Any) -> ChannelFigures | None:
+    kind = type(update)
+    if kind is types.UpdateMessageReactions:
+        if type(update.peer) is not types.PeerChannel:
+            return None
+        reactions = decode_reactions(update.reactions)
+        return ChannelFigures(
+            channel_id=ChannelId(update.peer.channel_id), message_id=update.msg_id, reactions=reactions
+        )
+    channel_id = ChannelId(update.channel_id)
+    if kind is types.UpdateChannelMessageViews:
+        return ChannelFigures(channel_id=channel_id, message_id=update.id, views=update.views)
+    return ChannelFigures(channel_id=channel_id, message_id=update.id, forwards=update.forwards)
+
+
+def read_difference(answer: Any, channel_id: ChannelId) -> DifferenceFetched:
+    """A channel's difference, or a slice of it, as our message; one that is too long gives the dialog's head."""
+    if type(answer) is types.updates.ChannelDifferenceTooLong:
+        head = decode_head(answer.dialog)
+        return DifferenceFetched(channel_id=channel_id, pts=head.pts, head=head)
+    if type(answer) is types.updates.ChannelDifferenceEmpty:
+        return DifferenceFetched(channel_id=channel_id, pts=answer.pts, final=bool(answer.final))
+    posts = [post for message in answer.new_messages if (post := decode_post(message, channel_id)) is not None]
+    edits: list[Post] = []
+    deleted: list[int] = []
+    for update in answer.other_updates:
+        if type(update) in _MESSAGE:
+            post = decode_post(update.message, channel_id)
+            if post is not None:
+                (edits if type(update) is types.UpdateEditChannelMessage else posts).append(post)
+        elif type(update) is types.UpdateDeleteChannelMessages:
+            deleted += update.messages
+    return DifferenceFetched(
+        channel_id=channel_id,
+        posts=tuple(posts),
+        edits=tuple(edits),
+        deleted_ids=tuple(deleted),
+        pts=answer.pts,
+        final=bool(answer.final),
+    )
 
 
 def _deleted(channel_id: ChannelId, ids: tuple[int, ...], pts: int, pts_count: int) -> tuple[ChannelId, ChannelNews]:
@@ -151,9 +178,9 @@ def advance(state: UpdateState, found: Sorted) -> tuple[UpdateState, bool]:
     pts, seq, missing = state.pts, state.seq, found.too_long
     for new, count in found.pts:
         verdict = judge_pts(pts, new, count)
-        if verdict is CONTIGUOUS:
+        if verdict == "contiguous":
             pts = new
-        missing = missing or verdict is GAP
+        missing = missing or verdict == "gap"
     if found.seq is not None:
         first, last = found.seq
         if first == seq + 1:

@@ -8,12 +8,12 @@ import asyncpg
 import orjson
 
 from actors.errors import SessionRejected, UserUnknown
-from actors.messages import AccountId, AccountRow, AccountState, Profile, SessionKey, UpdateState
+from actors.messages import AccountId, AccountRow, AccountState, Pace, Profile, SessionKey, UpdateState
 from actors.ports import Keys
 from daemon.store.pool import Connection, Database
 
 _ROWS = """
-SELECT u.id AS account_id, u.username, u.first_name, u.last_name, u.bot, u.state, u.cause,
+SELECT u.id AS account_id, u.username, u.first_name, u.last_name, u.bot, u.state, u.cause, u.created_at AS since,
     EXISTS (SELECT FROM sessions s WHERE s.account_id = u.id) AS has_session,
     (SELECT count(*) FROM memberships m WHERE m.account_id = u.id AND m.active) AS channels
 FROM users u
@@ -44,6 +44,11 @@ _FLOODS = "SELECT method, until FROM floods WHERE account_id = $1 AND until > no
 _SAVE_FLOOD = """
 INSERT INTO floods AS f (account_id, method, until) VALUES ($1, $2, $3)
 ON CONFLICT (account_id, method) DO UPDATE SET until = greatest(f.until, excluded.until)
+"""
+_PACES = "SELECT method, calls, seconds FROM paces WHERE account_id = $1"
+_SAVE_PACE = """
+INSERT INTO paces (account_id, method, calls, seconds) VALUES ($1, $2, $3, $4)
+ON CONFLICT (account_id, method) DO UPDATE SET calls = excluded.calls, seconds = excluded.seconds, learned_at = now()
 """
 
 
@@ -107,6 +112,15 @@ class StoredAccounts:
         """A shorter wait never ends a longer one."""
         async with self._writing_for(account_id) as connection:
             await connection.execute(_SAVE_FLOOD, account_id, method, until)
+
+    async def paces(self, account_id: AccountId) -> Mapping[str, Pace]:
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_PACES, account_id)
+        return {row["method"]: Pace(row["calls"], row["seconds"]) for row in rows}
+
+    async def save_pace(self, account_id: AccountId, method: str, pace: Pace) -> None:
+        async with self._writing_for(account_id) as connection:
+            await connection.execute(_SAVE_PACE, account_id, method, pace.calls, pace.seconds)
 
     @asynccontextmanager
     async def _writing_for(self, account_id: AccountId) -> AsyncIterator[Connection]:

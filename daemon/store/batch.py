@@ -7,7 +7,8 @@ from operator import attrgetter
 
 import orjson
 
-from actors.messages import ChannelId, Post, Record
+from actors.coverage import Coverage, add, subtract
+from actors.messages import ChannelFigures, ChannelId, Post, Record
 
 Key = tuple[ChannelId, int]
 
@@ -128,11 +129,18 @@ class Counts:
 
 @dataclass(slots=True)
 class Sum:
-    """What a batch adds to one channel's coverage."""
+    """What a batch makes of one channel's coverage."""
 
     start_id: int | None = None
     top_id: int | None = None
+    floor_id: int = 0
     pts: int | None = None
+    """The last record's, as ``floor_id``: they stand for all that was recorded up to it."""
+    less: Coverage = ()
+    """No longer covered."""
+    more: Coverage = ()
+    """Covered, whatever ``less`` says."""
+    why: str | None = None
     added: int = 0
     edited: int = 0
     backfilled: int = 0
@@ -140,14 +148,20 @@ class Sum:
 
 
 def sums(batch: Sequence[Record], counts: Sequence[Counts]) -> Mapping[ChannelId, Sum]:
-    """Per channel: the first start, the greatest top and pts, and the counters by road."""
+    """Per channel: the first start, the greatest top, the last pts, spans in their order, and counters by road."""
     result: dict[ChannelId, Sum] = {}
     for record, count in zip(batch, counts, strict=True):
         total = result.setdefault(record.channel_id, Sum())
         if total.start_id is None:
             total.start_id = record.start_id
         total.top_id = _greatest(total.top_id, record.top_id)
-        total.pts = _greatest(total.pts, record.channel_pts)
+        if record.channel_pts is not None:
+            total.pts, total.floor_id = record.channel_pts, record.floor_id
+        if record.doubt is not None:
+            total.less, total.more = add(total.less, record.doubt), subtract(total.more, record.doubt)
+            total.why = record.doubt_why
+        if record.covered is not None:
+            total.more = add(total.more, record.covered)
         total.deleted += count.deleted
         if record.road == "backfill":
             total.backfilled += count.added
@@ -155,6 +169,26 @@ def sums(batch: Sequence[Record], counts: Sequence[Counts]) -> Mapping[ChannelId
             total.added += count.added
             total.edited += count.edited
     return result
+
+
+def newest_figures(batch: Sequence[Record]) -> list[tuple[ChannelId, int, int | None, int | None, bytes | None]]:
+    """One row a post: the last of each figure that was told. Of views the store keeps the greatest."""
+    found: dict[Key, ChannelFigures] = {}
+    for record in batch:
+        for told in record.figures:
+            key = (told.channel_id, told.message_id)
+            known = found.get(key)
+            found[key] = told if known is None else _later(known, told)
+    return [(*key, told.views, told.forwards, told.reactions) for key, told in found.items()]
+
+
+def _later(known: ChannelFigures, told: ChannelFigures) -> ChannelFigures:
+    return replace(
+        told,
+        views=_greatest(known.views, told.views),
+        forwards=known.forwards if told.forwards is None else told.forwards,
+        reactions=known.reactions if told.reactions is None else told.reactions,
+    )
 
 
 def _greatest(one: int | None, other: int | None) -> int | None:

@@ -14,7 +14,8 @@ from daemon.store.pool import Connection, Database
 _ROWS = """
 SELECT c.id AS channel_id, c.username, c.title, c.condition, c.reader_id, c.noforwards,
     (SELECT count(*) FROM memberships m WHERE m.channel_id = c.id AND m.active) AS subscriptions,
-    v.added_total + v.backfilled_total - v.deleted_total AS posts, v.start_id, v.top AS top_id, v.pts, v.covered
+    v.added_total + v.backfilled_total - v.deleted_total AS posts, v.start_id, v.top AS top_id,
+    v.floor AS floor_id, v.pts, v.covered, v.goal_id, v.doubt_since, v.doubt_why
 FROM channels c JOIN coverage v ON v.channel_id = c.id
 """
 _ALL = _ROWS + "ORDER BY c.id"

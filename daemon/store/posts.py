@@ -1,10 +1,14 @@
 """Posts and the coverage that they prove, in one transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
+
+from actors.errors import PostRefused
 from actors.messages import ChannelId, Post, Record, Recorded
-from daemon.store.batch import COLUMNS, STATS, Copy, Counts, Key, newest_copies, rows, sums
+from daemon.store.batch import COLUMNS, STATS, Copy, Counts, Key, newest_copies, newest_figures, rows, sums
 from daemon.store.errors import ChannelMissing
 from daemon.store.pool import Connection, Database
 
@@ -101,23 +105,69 @@ WITH named AS (
 SELECT channel_id, message_id FROM marked WHERE kind = 'post'
 """
 
+# A post that a page should hold and doesn't is deleted, unless its copy was made after the page was read.
+_ABSENT = """
+WITH spans AS (
+    SELECT * FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::integer[], $5::integer[])
+        AS s (record, channel_id, low, high, pts)
+), present AS (
+    SELECT * FROM unnest($6::integer[], $7::integer[]) AS n (record, message_id)
+)
+UPDATE posts p SET deleted_at = now() FROM spans s
+WHERE p.channel_id = s.channel_id AND p.message_id BETWEEN s.low AND s.high AND p.deleted_at IS NULL
+    AND (p.pts > s.pts) IS NOT TRUE
+    AND NOT EXISTS (SELECT FROM present n WHERE n.record = s.record AND n.message_id = p.message_id)
+RETURNING s.record, p.kind
+"""
+
+_FIGURES = """
+INSERT INTO post_stats AS s (channel_id, message_id, views, forwards, reactions)
+SELECT channel_id, message_id, f.views, f.forwards, f.reactions
+FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::integer[], $5::jsonb[])
+    AS f (channel_id, message_id, views, forwards, reactions)
+JOIN posts p USING (channel_id, message_id) WHERE p.deleted_at IS NULL
+ON CONFLICT (channel_id, message_id) DO UPDATE SET
+    views = greatest(s.views, excluded.views),
+    forwards = coalesce(excluded.forwards, s.forwards),
+    reactions = coalesce(excluded.reactions, s.reactions)
+"""
+
 _COVER = """
+WITH new AS (
+    SELECT n.*, c.covered - coalesce(less.ids, '{}') + coalesce(more.ids, '{}') AS covered,
+        coalesce(c.start_id, n.start_id) AS first_id, greatest(c.top, n.top) AS top_id
+    FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::integer[], $5::integer[], $6::bigint[], $7::bigint[],
+        $8::bigint[], $9::bigint[], $10::text[])
+        AS n (channel_id, start_id, top, floor, pts, added, edited, backfilled, deleted, why)
+    JOIN coverage c USING (channel_id)
+    LEFT JOIN (
+        SELECT channel_id, range_agg(int8range(low, high, '[]')) AS ids
+        FROM unnest($11::bigint[], $12::bigint[], $13::bigint[]) AS span (channel_id, low, high) GROUP BY channel_id
+    ) less USING (channel_id)
+    LEFT JOIN (
+        SELECT channel_id, range_agg(int8range(low, high, '[]')) AS ids
+        FROM unnest($14::bigint[], $15::bigint[], $16::bigint[]) AS span (channel_id, low, high) GROUP BY channel_id
+    ) more USING (channel_id)
+), judged AS (
+    -- "now" begins above the newest id
+    SELECT *, CASE WHEN first_id <= top_id THEN int8range(first_id, top_id, '[]') <@ covered
+        ELSE first_id IS NOT NULL END AS is_whole
+    FROM new
+)
 UPDATE coverage c SET
-    covered = c.covered + coalesce(s.covered, '{}'),
-    start_id = coalesce(c.start_id, n.start_id),
-    top = greatest(c.top, n.top),
-    pts = greatest(c.pts, n.pts),
-    added_total = c.added_total + n.added,
-    edited_total = c.edited_total + n.edited,
-    backfilled_total = c.backfilled_total + n.backfilled,
-    deleted_total = c.deleted_total + n.deleted
-FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::integer[], $5::bigint[], $6::bigint[], $7::bigint[],
-    $8::bigint[]) AS n (channel_id, start_id, top, pts, added, edited, backfilled, deleted)
-LEFT JOIN (
-    SELECT channel_id, range_agg(int8range(low, high, '[]')) AS covered
-    FROM unnest($9::bigint[], $10::bigint[], $11::bigint[]) AS span (channel_id, low, high) GROUP BY channel_id
-) s USING (channel_id)
-WHERE c.channel_id = n.channel_id
+    covered = j.covered,
+    start_id = j.first_id,
+    top = j.top_id,
+    floor = CASE WHEN j.pts IS NULL THEN c.floor ELSE j.floor END,
+    pts = coalesce(j.pts, c.pts),
+    doubt_since = CASE WHEN j.is_whole THEN NULL WHEN j.why IS NULL THEN c.doubt_since
+        ELSE coalesce(c.doubt_since, now()) END,
+    doubt_why = CASE WHEN j.is_whole THEN NULL ELSE coalesce(j.why, c.doubt_why) END,
+    added_total = c.added_total + j.added,
+    edited_total = c.edited_total + j.edited,
+    backfilled_total = c.backfilled_total + j.backfilled,
+    deleted_total = c.deleted_total + j.deleted
+FROM judged j WHERE c.channel_id = j.channel_id
 """
 
 _PAGE = f"""
@@ -140,11 +190,13 @@ class StoredPosts:
             return ()
         copies = newest_copies(batch)
         counts = tuple(Counts() for _ in batch)
-        async with self._database.writing() as connection:
+        async with _refusing(), self._database.writing() as connection:
             await _lock(connection, {record.channel_id for record in batch})
             if copies:
                 await _store(connection, copies, counts)
+            await _mark_absent(connection, batch, counts)
             await _delete(connection, batch, counts)
+            await _keep_figures(connection, batch)
             await _cover(connection, batch, counts)
         return tuple(
             Recorded(
@@ -161,6 +213,15 @@ class StoredPosts:
         async with self._database.reading() as connection:
             found = await connection.fetch(_PAGE, channel_id, after_id, limit)
         return tuple(Post(**dict(row)) for row in found)
+
+
+@asynccontextmanager
+async def _refusing() -> AsyncIterator[None]:
+    """A value that can't be sent or stored. Not "from error": the server's DETAIL quotes the row."""
+    try:
+        yield
+    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as error:
+        raise PostRefused(type(error).__name__) from None
 
 
 async def _lock(connection: Connection, channel_ids: set[ChannelId]) -> None:
@@ -196,13 +257,38 @@ async def _delete(connection: Connection, batch: Sequence[Record], counts: Seque
             counts[named[row[0], row[1]]].deleted += 1
 
 
+async def _mark_absent(connection: Connection, batch: Sequence[Record], counts: Sequence[Counts]) -> None:
+    """Mark what a page proves to be gone. A batch's pages stand in the order in which they were read."""
+    spans = [
+        (index, record.channel_id, *record.absent, record.pts)
+        for index, record in enumerate(batch)
+        if record.absent is not None and record.pts is not None
+    ]
+    if not spans:
+        return
+    present = [(index, post.message_id) for index, *_ in spans for post in batch[index].posts]
+    for row in await connection.fetch(_ABSENT, *_columns(spans), *(_columns(present) or ((), ()))):
+        counts[row["record"]].deleted += row["kind"] == "post"
+
+
+async def _keep_figures(connection: Connection, batch: Sequence[Record]) -> None:
+    if figures := newest_figures(batch):
+        await connection.execute(_FIGURES, *_columns(figures))
+
+
 async def _cover(connection: Connection, batch: Sequence[Record], counts: Sequence[Counts]) -> None:
+    found = sums(batch, counts)
     totals = (
-        (channel_id, s.start_id, s.top_id, s.pts, s.added, s.edited, s.backfilled, s.deleted)
-        for channel_id, s in sums(batch, counts).items()
+        (
+            *(channel_id, s.start_id, s.top_id, s.floor_id, s.pts),
+            *(s.added, s.edited, s.backfilled, s.deleted, s.why),
+        )
+        for channel_id, s in found.items()
     )
-    spans = [(record.channel_id, *record.covered) for record in batch if record.covered is not None]
-    await connection.execute(_COVER, *_columns(totals), *(_columns(spans) or ((), (), ())))
+    less = [(channel_id, *span) for channel_id, s in found.items() for span in s.less]
+    more = [(channel_id, *span) for channel_id, s in found.items() for span in s.more]
+    nothing = ((), (), ())
+    await connection.execute(_COVER, *_columns(totals), *(_columns(less) or nothing), *(_columns(more) or nothing))
 
 
 def _columns(table: Iterable[tuple[object, ...]]) -> tuple[tuple[object, ...], ...]:

@@ -215,7 +215,7 @@ async def test_when_the_reader_is_thrown_out_another_member_reads_on(running, ca
     channel = next(channel for channel in running.channels if len(channel["members"]) > 1)
     reader = (await running.store.channels.one(channel["id"])).reader_id
     fault = {"account": reader, "channel": channel["id"], "error": {"code": 400, "message": "CHANNEL_PRIVATE"}}
-    for method in ("messages.getHistory", "messages.getPeerDialogs"):
+    for method in ("messages.getHistory", "messages.getPeerDialogs", "updates.getChannelDifference"):
         await http("POST", f"{running.sandbox.control_url}/faults", {**fault, "method": method, "count": 1000})
     ids = await running.sandbox.publish(channel["id"], count=4, silent=True)
     await running.parse()
@@ -233,7 +233,8 @@ async def test_when_the_reader_is_thrown_out_another_member_reads_on(running, ca
 async def test_a_flood_is_waited_for_and_not_gone_round(running):
     channel = next(channel for channel in running.channels if len(channel["members"]) > 1)
     reader = (await running.store.channels.one(channel["id"])).reader_id
-    fault = {"method": "messages.getHistory", "count": 1, "error": {"code": 420, "message": "FLOOD_WAIT_1"}}
+    fault = {"method": "updates.getChannelDifference", "count": 1}
+    fault["error"] = {"code": 420, "message": "FLOOD_WAIT_1"}
     await http("POST", f"{running.sandbox.control_url}/faults", fault)
     await running.sandbox.publish(channel["id"], count=3, silent=True)
     started = datetime.now(UTC)
@@ -245,7 +246,8 @@ async def test_a_flood_is_waited_for_and_not_gone_round(running):
 
 async def test_a_long_flood_ends_the_job_with_its_reason_and_not_the_runs_after_it(running):
     channel = running.channels[0]["id"]
-    fault = {"channel": channel, "error": {"code": 420, "message": "FLOOD_WAIT_7200"}, "method": "messages.getHistory"}
+    fault = {"channel": channel, "error": {"code": 420, "message": "FLOOD_WAIT_7200"}}
+    fault["method"] = "updates.getChannelDifference"
     await http("POST", f"{running.sandbox.control_url}/faults", {**fault, "count": 1})
     for each in running.channels:
         await running.sandbox.publish(each["id"], count=1, silent=True)

@@ -20,6 +20,7 @@ from actors.messages import (
     MembershipsRead,
     Profile,
     Reading,
+    ReadingFor,
     SessionKey,
 )
 from actors.runtime.actor import TaskActor
@@ -105,8 +106,11 @@ class Ears(TaskActor):
             read = MembershipsRead(account_id=account_id, memberships=memberships, complete=message.complete)
             self.heard.put_nowait(read)
             self.heard.put_nowait(AccountUp(account_id=account_id))
-        else:
-            self.heard.put_nowait(message)
+            return Reading(channel_ids=frozenset(), updates=True)
+        if isinstance(message, ReadingFor):
+            return Reading(channel_ids=frozenset(), updates=True)
+        self.heard.put_nowait(message)
+        return None
 
     def on_control(self, message):
         self.heard.put_nowait(message)
@@ -217,7 +221,7 @@ class House:
 
     async def read(self, *channel_ids):
         """Give the account channels to read, and wait until it knows."""
-        self.ref.control(Reading(channel_ids=frozenset(channel_ids)))
+        self.ref.control(Reading(channel_ids=frozenset(channel_ids), updates=True))
         await self.ref.call(DescribeAccount())
 
     async def stop(self):

@@ -141,7 +141,7 @@ def test_what_was_seen_wins_over_what_was_stored():
 
 
 def row(number, **fields):
-    wanted = {"username": None, "first_name": None, "last_name": None, "cause": None, "channels": 0}
+    wanted = {"username": None, "first_name": None, "last_name": None, "cause": None, "channels": 0, "since": DATE}
     wanted |= {"bot": False, "state": "active", "has_session": True}
     return AccountRow(account_id=AccountId(number), **(wanted | fields))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from actors.messages import AccountId, ChannelId, Membership, Post, Profile, Record, Span
+from actors.messages import AccountId, ChannelFigures, ChannelId, Membership, Post, Profile, Record, Span
 from actors.ports import Store
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
@@ -28,6 +28,10 @@ def post(
 
 def record(*posts: Post, channel_id: ChannelId = NEWS, covered: Span | None = None, **more: Any) -> Record:
     return Record(**({"channel_id": channel_id, "road": "live", "posts": posts, "covered": covered} | more))
+
+
+def figures(message_id: int, **more: Any) -> ChannelFigures:
+    return ChannelFigures(channel_id=NEWS, message_id=message_id, **more)
 
 
 def membership(

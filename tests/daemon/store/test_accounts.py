@@ -16,8 +16,9 @@ KEY = SessionKey(account_id=USER, dc_id=2, address="127.0.0.1", port=443, auth_k
 async def test_a_profile_is_saved_and_replaced(store):
     await store.accounts.save_profile(PROFILE)
     await store.accounts.save_profile(replace(PROFILE, first_name="B"))
+    (stored,) = await store.accounts.all()
     expected = AccountRow(
-        account_id=USER, username="Имя", first_name="B", last_name=None, bot=True,
+        since=stored.since, account_id=USER, username="Имя", first_name="B", last_name=None, bot=True,
         state="signed_out", cause=None, has_session=False, channels=0,
     )  # fmt: skip
     assert await store.accounts.all() == (expected,)

@@ -1,17 +1,18 @@
 """One commit for posts and the coverage that they prove."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 import asyncpg
 import orjson
 import pytest
 
-from actors.errors import StoreUnavailable
+from actors.errors import PostRefused, StoreUnavailable
 from actors.messages import ChannelId, Recorded
 from actors.ports import Store
 from daemon.store.errors import ChannelMissing
-from tests.daemon.store.rows import NEWS, SPORT, ask, follow, membership, minute, post, record
+from tests.daemon.store.rows import NEWS, SPORT, ask, figures, follow, membership, minute, post, record
 
 
 @pytest.fixture
@@ -229,11 +230,54 @@ async def test_coverage_is_a_set(store, posts):
     assert (await store.channels.one(SPORT)).covered == ((7, 7),)
 
 
-async def test_top_and_pts_never_fall_and_the_start_is_set_once(store, posts):
-    await one(posts, top_id=10, channel_pts=100, start_id=5)
-    await posts.record([record(top_id=9, channel_pts=99, start_id=1), record(top_id=None, channel_pts=None)])
+async def test_top_never_falls_pts_is_the_last_and_the_start_is_set_once(store, posts):
+    await one(posts, top_id=10, channel_pts=100, floor_id=10, start_id=5)
+    await posts.record([record(top_id=9, channel_pts=99, floor_id=8, start_id=1), record(top_id=None)])
     row = await store.channels.one(NEWS)
-    assert (row.top_id, row.pts, row.start_id) == (10, 100, 5)
+    # A sequence that goes back is what a channel does whose recorder refused something.
+    assert (row.top_id, row.pts, row.floor_id, row.start_id) == (10, 99, 8, 5)
+
+
+async def test_a_post_that_a_page_lacks_is_deleted_unless_its_copy_is_newer_than_the_page(dsn, store, posts):
+    await posts.record([record(post(1), post(2), post(3), pts=10), record(post(4), pts=13)])
+    answer = await one(posts, post(2), pts=12, covered=(1, 4), absent=(1, 4))
+    assert answer.deleted == 2
+    rows = await ask(dsn, "SELECT message_id FROM posts WHERE deleted_at IS NULL ORDER BY 1")
+    assert [row[0] for row in rows] == [2, 4]
+
+
+async def test_two_pages_of_one_batch_are_judged_in_their_order(posts):
+    pages = [
+        record(post(1), post(2), pts=10, covered=(1, 2), absent=(1, 2)),
+        record(post(1), pts=11, doubt=(1, 2), covered=(1, 2), absent=(1, 2)),
+    ]
+    assert [answer.deleted for answer in await posts.record(pages)] == [0, 1]
+
+
+async def test_a_doubt_is_subtracted_and_known_until_everything_is_covered_again(store, posts):
+    await one(posts, start_id=1, top_id=9, channel_pts=5, floor_id=9, covered=(1, 9))
+    await one(posts, doubt=(4, 6), doubt_why="a test")
+    row = await store.channels.one(NEWS)
+    assert (row.covered, row.doubt_why) == (((1, 3), (7, 9)), "a test")
+    assert row.doubt_since is not None
+    await posts.record([record(covered=(4, 5)), record(doubt=(1, 5), doubt_why="more"), record(covered=(1, 4))])
+    row_later = await store.channels.one(NEWS)
+    assert (row_later.covered, row_later.doubt_since, row_later.doubt_why) == (
+        ((1, 4), (7, 9)),
+        row.doubt_since,
+        "more",
+    )
+    await one(posts, covered=(5, 6))
+    whole = await store.channels.one(NEWS)
+    assert (whole.covered, whole.doubt_since, whole.doubt_why) == (((1, 9),), None, None)
+
+
+async def test_figures_of_stored_posts_are_kept_and_others_passed_over(dsn, posts):
+    await one(posts, post(1, views=5))
+    seen = [figures(1, views=9), figures(1, reactions=b'{"x":2}'), figures(2, views=3), figures(1, views=7)]
+    await one(posts, figures=tuple(seen))
+    rows = await ask(dsn, "SELECT message_id, views, reactions::text FROM post_stats")
+    assert [(row[0], row[1], json.loads(row[2])) for row in rows] == [(1, 9, {"x": 2})]
 
 
 async def test_backfill_is_counted_apart(store, posts):
@@ -261,7 +305,7 @@ async def test_a_post_of_another_channel_is_a_defect(posts):
 
 
 async def test_a_batch_that_fails_leaves_neither_posts_nor_coverage(store, posts):
-    with pytest.raises(asyncpg.PostgresError):
+    with pytest.raises(PostRefused, match=r"^InvalidTextRepresentationError$"):
         await posts.record([record(post(1), covered=(1, 1)), record(post(2, media=b"{not json"), covered=(2, 2))])
     row = await store.channels.one(NEWS)
     assert (await texts(posts), row.covered, row.posts) == ({}, (), 0)

@@ -21,15 +21,18 @@ COPIES = st.fixed_dictionaries(
         "views": st.none() | st.integers(0, 3),
     }
 )
+SPANS = st.tuples(IDS, IDS).map(lambda pair: (min(pair), max(pair)))
 RECORDS = st.fixed_dictionaries(
     {
         "posts": st.lists(COPIES, max_size=4),
         "deleted_ids": st.lists(IDS, max_size=2).map(tuple),
-        "covered": st.none() | st.tuples(IDS, IDS).map(lambda pair: (min(pair), max(pair))),
+        "covered": st.none() | SPANS,
         "road": st.sampled_from(["live", "catchup", "backfill"]),
         "pts": st.none() | st.integers(1, 4),
         "channel_pts": st.none() | st.integers(1, 4),
         "top_id": st.none() | IDS,
+        "absent": st.none() | SPANS,
+        "doubt": st.none() | SPANS,
     }
 )
 BATCHES = st.lists(st.lists(RECORDS, min_size=1, max_size=3), min_size=1, max_size=5)
@@ -71,12 +74,25 @@ class Model:
             if self.rows[message_id].kind == "post":
                 self._count(first_road[message_id])
         for entry in batch:
+            self._mark_absent(entry)
+        for entry in batch:
             for message_id in entry["deleted_ids"]:
                 self.rows.setdefault(message_id, Row("gone")).deleted = True
+            if entry["doubt"]:
+                self.covered -= set(range(entry["doubt"][0], entry["doubt"][1] + 1))
             if entry["covered"]:
                 self.covered |= set(range(entry["covered"][0], entry["covered"][1] + 1))
             self.top = max(self.top, entry["top_id"] or 0)
-            self.pts = max((p for p in (self.pts, entry["channel_pts"]) if p is not None), default=None)
+            self.pts = self.pts if entry["channel_pts"] is None else entry["channel_pts"]
+
+    def _mark_absent(self, entry: dict) -> None:
+        if entry["absent"] is None or entry["pts"] is None:
+            return
+        present = {copy["message_id"] for copy in entry["posts"]}
+        for message_id, row in self.rows.items():
+            within = entry["absent"][0] <= message_id <= entry["absent"][1] and message_id not in present
+            if within and not row.deleted and (row.pts is None or row.pts <= entry["pts"]):
+                row.deleted = True
 
     def _copies(self, message_id: int, batch: list[dict]) -> None:
         """Of several copies in one batch the newest alone is looked at."""
