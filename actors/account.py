@@ -81,8 +81,8 @@ AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Save | Ask
 class Account(TaskActor):
     """Keeps one user signed in, and reads for the channels that it is told to read for.
 
-    ``DescribeAccount`` is answered at once, whatever Telegram does. ``FetchHistory``, ``FetchDifference``, ``FindStart``
-    and ``PeekChannels`` are made one by one; while the account isn't connected they fail with ``TryAgain`` at once.
+    ``DescribeAccount`` is answered at once, whatever Telegram does. Calls (``FetchHistory``, ``FetchDifference``,
+    ``FindStart``, ``PeekChannels``) are made one by one; while the account isn't connected they fail with ``TryAgain``.
     """
 
     def __init__(
