@@ -9,7 +9,6 @@ from tests.adversity.storm import play, stormy
 @pytest.mark.timeout(90)
 async def test_after_a_storm_the_database_equals_the_ledger(store, dsn, seed):
     played = await play(store, dsn, seed, 2000)
-    print(played)
     assert not played.differs
     assert min(played.happened[fate] for fate in ("loss", "double", "reorder")) > 0
 
