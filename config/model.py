@@ -113,6 +113,8 @@ class Collection(Section):
     follow: Literal["dialogs", "listed"] = "dialogs"
     """``dialogs``: every channel that an account belongs to; ``listed``: only those named in ``channels``."""
     channels: tuple[str, ...] = ()
+    raw: bool = False
+    """Keep also what Telegram sent, compressed, with each stored copy of a post."""
 
 
 SHORTEST_CYCLE = timedelta(seconds=10)

@@ -40,21 +40,22 @@ async def fetch_self(call: Caller) -> Profile | None:
     return decode_profile(users[0]) if users and type(users[0]) is types.User else None
 
 
-async def fetch_history(call: Caller, peer: Any, request: FetchHistory) -> HistoryFetched:
+async def fetch_history(call: Caller, peer: Any, request: FetchHistory, *, raw: bool = False) -> HistoryFetched:
     """One page, newest first: one call, unless the page holds something that Telethon can't read.
 
-    Such a page is read again message by message; what can't be read even alone is kept as ``undecodable``.
+    Such a page is read again message by message; what can't be read even alone is kept as ``undecodable``. With ``raw``
+    each post brings along what Telegram sent.
     """
     try:
         result = await call(_history(peer, request.offset_id, request.limit), channel_id=request.channel_id)
     except Unreadable:
-        return await _isolate(call, peer, request)
-    return _page(result.messages, request.channel_id, pts=getattr(result, "pts", None))
+        return await _isolate(call, peer, request, raw=raw)
+    return _page(result.messages, request.channel_id, pts=getattr(result, "pts", None), raw=raw)
 
 
-def _page(messages: Iterable[Any], channel_id: ChannelId, *, pts: int | None) -> HistoryFetched:
+def _page(messages: Iterable[Any], channel_id: ChannelId, *, pts: int | None, raw: bool) -> HistoryFetched:
     ids = [message.id for message in messages]
-    posts = tuple(post for message in messages if (post := decode_post(message, channel_id)) is not None)
+    posts = tuple(post for message in messages if (post := decode_post(message, channel_id, raw=raw)) is not None)
     return HistoryFetched(channel_id=channel_id, posts=posts, lowest_id=min(ids, default=None), count=len(ids), pts=pts)
 
 
@@ -71,7 +72,7 @@ def _history(peer: Any, offset_id: int, limit: int, *, add_offset: int = 0, sinc
     )
 
 
-async def _isolate(call: Caller, peer: Any, request: FetchHistory) -> HistoryFetched:
+async def _isolate(call: Caller, peer: Any, request: FetchHistory, *, raw: bool) -> HistoryFetched:
     """Read the ids below ``offset_id`` in halves, so that one unreadable message costs itself alone.
 
     Ids are asked for by number, for a page's ids can't be known without reading it: the page found this way is
@@ -94,7 +95,8 @@ async def _isolate(call: Caller, peer: Any, request: FetchHistory) -> HistoryFet
                 middle = (first + last) // 2
                 spans += [(first, middle), (middle + 1, last)]
             continue
-        posts += [post for found in result.messages if (post := decode_post(found, request.channel_id)) is not None]
+        decoded = (decode_post(found, request.channel_id, raw=raw) for found in result.messages)
+        posts += [post for post in decoded if post is not None]
     posts.sort(key=lambda post: post.message_id, reverse=True)
     return HistoryFetched(
         channel_id=request.channel_id,

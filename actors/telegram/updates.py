@@ -63,11 +63,16 @@ class Sorted:
     date: int | None = None
     too_long: bool = False
     """The server gave up pushing: only the difference helps."""
+    keep_raw: bool = False
+    """Whether posts bring along what Telegram sent."""
 
 
-def sort_updates(raw: Any, reading: Collection[ChannelId]) -> Sorted:
-    """Take apart one raw ``Updates`` object of any kind, or a difference. Objects of no interest leave no trace."""
-    found = Sorted()
+def sort_updates(raw: Any, reading: Collection[ChannelId], *, keep_raw: bool = False) -> Sorted:
+    """Take apart one raw ``Updates`` object of any kind, or a difference. Objects of no interest leave no trace.
+
+    With ``keep_raw`` each post brings along what Telegram sent.
+    """
+    found = Sorted(keep_raw=keep_raw)
     kind = type(raw)
     if kind is types.Updates or kind is types.UpdatesCombined:
         if raw.seq:
@@ -122,7 +127,7 @@ def _sort_message(update: Any, reading: Collection[ChannelId], found: Sorted, *,
     if type(peer) is not types.PeerChannel or peer.channel_id not in reading:
         return
     channel_id = ChannelId(peer.channel_id)
-    post = decode_post(message, channel_id)
+    post = decode_post(message, channel_id, raw=found.keep_raw)
     if post is None:
         found.news.append(_deleted(channel_id, (), update.pts, update.pts_count))
     else:
