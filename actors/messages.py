@@ -48,21 +48,34 @@ class Post:
     entities: bytes | None = None
     """JSON array of ``{"type", "offset", "length", ...}``; offsets in UTF-16 units as Telegram counts them."""
     media: bytes | None = None
-    """JSON object with at least ``type``."""
+    """JSON object with at least ``type``; docs/posts.md says what else."""
     forward: bytes | None = None
     action: bytes | None = None
     """JSON object of a service message."""
     reply_to_id: int | None = None
+    """In the same channel; for a pin, what was pinned."""
+    reply: bytes | None = None
+    """JSON object where there is more to say: a quote, a thread, another peer, a story."""
     grouped_id: int | None = None
     author: str | None = None
     """The signature, where the channel signs."""
+    sender: bytes | None = None
+    """JSON ``{"type", "id"}`` of who wrote it, in groups and where the channel shows it."""
+    discussion_id: int | None = None
+    """The group in which the post is discussed."""
+    details: bytes | None = None
+    """JSON object of what few posts have: buttons, the bot it came by, restrictions."""
     views: int | None = None
     forwards: int | None = None
     reactions: bytes | None = None
     replies: int | None = None
+    results: bytes | None = None
+    """JSON object of a poll's votes or a list's done items: figures, never an edit."""
     pinned: bool = False
     silent: bool = False
     noforwards: bool = False
+    raw: bytes | None = field(default=None, repr=False)
+    """The TL object as compressed JSON, where ``collection.raw`` asks for it; written, never read back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -617,6 +630,8 @@ class ChannelRow:
     """Since when something that was covered is to be read again."""
     doubt_why: str | None = None
     noforwards: bool = False
+    migrated_from: int | None = None
+    """The basic group that became this one, once its first message is stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

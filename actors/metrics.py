@@ -28,6 +28,11 @@ class Metrics:
         )
         self.posts_edited = Counter("telewarden_posts_edited", "New versions of stored posts.", registry=registry)
         self.posts_deleted = Counter("telewarden_posts_deleted", "Posts marked as deleted.", registry=registry)
+        self.posts_undecodable = Counter(
+            "telewarden_posts_undecodable",
+            "Messages that couldn't be read even alone, each time that one was met; their ids are kept.",
+            registry=registry,
+        )
         self.calls = Counter(
             "telewarden_calls", "Calls to Telegram by method and outcome.", ("method", "outcome"), registry=registry
         )
@@ -35,11 +40,6 @@ class Metrics:
             "telewarden_flood_wait_seconds",
             "Seconds that Telegram told accounts to wait.",
             ("method",),
-            registry=registry,
-        )
-        self.posts_undecodable = Counter(
-            "telewarden_posts_undecodable",
-            "Messages that couldn't be read or kept: only their ids are.",
             registry=registry,
         )
         self.calls_avoided = Counter(

@@ -124,11 +124,13 @@ class Recorder(TaskActor):
         posts = sum(len(record.posts) for record in batch)
         self._pending_posts -= posts
         self._metrics.record_posts.observe(posts)
+        self._metrics.posts_undecodable.inc(
+            sum(post.kind == "undecodable" for record in batch for post in record.posts)
+        )
         for record, answer in zip(batch, answers, strict=True):
             self._metrics.posts_parsed.inc(answer.added)
             self._metrics.posts_edited.inc(answer.edited)
             self._metrics.posts_deleted.inc(answer.deleted)
-            self._metrics.posts_undecodable.inc(sum(post.kind == "undecodable" for post in record.posts))
             self._answer(record.reply_key, answer)
 
     async def _stored(self, batch: list[Record]) -> tuple[Recorded, ...]:

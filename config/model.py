@@ -115,6 +115,8 @@ class Collection(Section):
     channels: tuple[str, ...] = ()
     reread: int = Field(default=200, ge=0, le=10_000)
     """Newest ids of a channel that are read again where edits and deletions may have been missed."""
+    raw: bool = False
+    """Keep also what Telegram sent, compressed, with each stored copy of a post."""
 
 
 SHORTEST_CYCLE = timedelta(seconds=10)

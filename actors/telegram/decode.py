@@ -1,44 +1,57 @@
 """TL messages, chats and dialogs -> our messages. The one place that looks inside what Telegram sends.
 
-What is kept is the same whoever reads it: nothing that belongs to one account (access hashes, file references, votes of
-one's own) goes into a post, or copies of one post from two readers would look like edits.
+What is kept of a post is the plan's to say (``plan*.py``), and the same whoever reads it: nothing that belongs to one
+account (access hashes, file references, votes of one's own) goes into a post, or copies of one post from two readers
+would look like edits.
 """
 
+import zlib
+from base64 import b64encode
+from operator import attrgetter
 from typing import Any
 
-import orjson
 from telethon.tl import types
 
 from actors.messages import AccountId, ChannelHead, ChannelId, Membership, Post, Profile
-from actors.telegram.media import describe_media, name_of
+from actors.telegram.describe import PLAN, canonical, describe, put
+from actors.telegram.plan import type_name
 
-_ENTITY = {
-    cls: (name_of(cls, "MessageEntity"), ()) for name, cls in vars(types).items() if name.startswith("MessageEntity")
-} | {
-    types.MessageEntityTextUrl: ("text_url", ("url",)),
-    types.MessageEntityPre: ("pre", ("language",)),
-    types.MessageEntityMentionName: ("mention_name", ("user_id",)),
-    types.MessageEntityCustomEmoji: ("custom_emoji", ("document_id",)),
-    types.MessageEntityBlockquote: ("blockquote", ("collapsed",)),
+_SPAN = [("offset", "offset"), ("length", "length")]
+_PLAIN_ENTITIES = {
+    getattr(types, name): str(shape.constants["type"])
+    for name, shape in PLAN.items()
+    if name.startswith("MessageEntity") and shape.kept == _SPAN
 }
-_PLAIN = (str, int, bool, float)
 
 
-def decode_post(message: Any, channel_id: ChannelId) -> Post | None:
-    """A channel's message as a post, or None for one that isn't there (``messageEmpty``)."""
+_DETAILS = tuple(
+    (field, place.removeprefix("details."))
+    for field, place in PLAN["Message"].elsewhere.items()
+    if place.startswith("details.")
+)
+"""(field, key)"""
+_reply_given = attrgetter(*(field for field, _ in PLAN["MessageReplyHeader"].kept if field != "reply_to_msg_id"))
+
+
+def decode_post(message: Any, channel_id: ChannelId, *, raw: bool = False) -> Post | None:
+    """A channel's message as a post, or None for one that isn't there (``messageEmpty``).
+
+    With ``raw`` the post brings along what Telegram sent, all of it but the reader's keys to it.
+    """
     kind = type(message)
     if kind is types.Message:
-        return _post(message, channel_id)
+        return _post(message, channel_id, raw_of(message) if raw else None)
     if kind is types.MessageService:
-        return _service(message, channel_id)
+        return _service(message, channel_id, raw_of(message) if raw else None)
     return None
 
 
-def _post(message: Any, channel_id: ChannelId) -> Post:
+def _post(message: Any, channel_id: ChannelId, raw: bytes | None) -> Post:
     text = message.message or ""
     media = message.media
     reactions = message.reactions
     replies = message.replies
+    reply = message.reply_to
     return Post(
         channel_id=channel_id,
         message_id=message.id,
@@ -47,45 +60,94 @@ def _post(message: Any, channel_id: ChannelId) -> Post:
         # PostgreSQL has no NUL; a replacement of the same length keeps the entities' offsets true.
         text=text.replace("\0", "\ufffd") if "\0" in text else text,
         entities=_entities(message.entities) if message.entities else None,
-        media=None if media is None else canonical(describe_media(media)),
-        forward=None if message.fwd_from is None else canonical(_forward(message.fwd_from)),
-        reply_to_id=None if message.reply_to is None else _reply_to(message.reply_to),
+        media=None if media is None and message.rich_message is None else _media(media, message.rich_message),
+        forward=None if message.fwd_from is None else canonical(describe(message.fwd_from)),
+        reply_to_id=None if reply is None else _reply_to(reply),
+        reply=None if reply is None else _reply(reply),
         grouped_id=message.grouped_id,
         author=message.post_author,
+        sender=None if message.from_id is None else canonical(describe(message.from_id)),
+        discussion_id=None if replies is None else replies.channel_id,
         views=message.views,
         forwards=message.forwards,
         reactions=decode_reactions(reactions) if reactions is not None and reactions.results else None,
         replies=None if replies is None else replies.replies,
-        pinned=bool(message.pinned),
-        silent=bool(message.silent),
-        noforwards=bool(message.noforwards),
+        results=None if media is None else _results(media),
+        details=_details(message) if _has_details(message) else None,
+        pinned=message.pinned or False,
+        silent=message.silent or False,
+        noforwards=message.noforwards or False,
+        raw=raw,
     )
 
 
-def _service(message: Any, channel_id: ChannelId) -> Post:
+def _service(message: Any, channel_id: ChannelId, raw: bytes | None) -> Post:
+    reply = message.reply_to
+    reactions = message.reactions
     return Post(
         channel_id=channel_id,
         message_id=message.id,
         kind="service",
         date=message.date,
-        action=canonical(_action(message.action)),
-        reply_to_id=None if message.reply_to is None else _reply_to(message.reply_to),
+        action=canonical(describe(message.action)),
+        reply_to_id=None if reply is None else _reply_to(reply),
+        reply=None if reply is None else _reply(reply),
+        sender=None if message.from_id is None else canonical(describe(message.from_id)),
+        reactions=decode_reactions(reactions) if reactions is not None and reactions.results else None,
+        details=canonical({"ttl": message.ttl_period}) if message.ttl_period else None,
         silent=bool(message.silent),
+        raw=raw,
     )
 
 
 def _entities(entities: list[Any]) -> bytes:
     described = []
     for entity in entities:
-        known = _ENTITY.get(type(entity))
-        name, extras = known if known is not None else (name_of(type(entity), "MessageEntity"), ())
-        fields = {"type": name, "offset": entity.offset, "length": entity.length}
-        for extra in extras:
-            value = getattr(entity, extra)
-            if value is not None:
-                fields[extra] = value
-        described.append(fields)
+        name = _PLAIN_ENTITIES.get(type(entity))
+        if name is not None:
+            described.append({"length": entity.length, "offset": entity.offset, "type": name})
+        else:
+            described.append(describe(entity))
     return canonical(described)
+
+
+def _media(media: Any, rich: Any) -> bytes:
+    """A rich message has its text in blocks, with its own files: an edit of it is one of the post."""
+    described = {"type": "rich"} if media is None else describe(media)
+    if rich is not None:
+        described["rich"] = describe(rich)
+    return canonical(described)
+
+
+def _has_details(message: Any) -> bool:
+    """Whether one of ``_DETAILS`` is there: written out, since it is asked of every post (0.2 µs instead of 0.7)."""
+    return bool(
+        message.reply_markup
+        or message.edit_hide
+        or message.via_bot_id
+        or message.restriction_reason
+        or message.invert_media
+        or message.ttl_period
+        or message.factcheck
+        or message.effect
+        or message.from_boosts_applied
+        or message.from_rank
+        or message.paid_message_stars
+        or message.paid_suggested_post_stars
+        or message.paid_suggested_post_ton
+        or message.suggested_post
+        or message.via_business_bot_id
+        or message.guestchat_via_from
+    )
+
+
+def _details(message: Any) -> bytes:
+    made: dict[str, Any] = {}
+    for field, key in _DETAILS:
+        value = getattr(message, field)
+        if value:
+            put(made, key, value)
+    return canonical(made)
 
 
 def decode_reactions(reactions: Any) -> bytes:
@@ -98,28 +160,28 @@ def _reaction(reaction: Any) -> str:
         return str(reaction.emoticon)
     if type(reaction) is types.ReactionCustomEmoji:
         return f"custom:{reaction.document_id}"
-    return name_of(type(reaction), "Reaction")
+    return type_name(type(reaction).__name__, "Reaction")
 
 
-def _forward(header: Any) -> dict[str, Any]:
-    described: dict[str, Any] = {"date": header.date.isoformat() if header.date else None}
-    if header.from_id is not None:
-        described["from"] = _peer(header.from_id)
-    if header.from_name:
-        described["name"] = header.from_name
-    if header.channel_post is not None:
-        described["message_id"] = header.channel_post
-    if header.post_author:
-        described["author"] = header.post_author
-    return described
+def _results(media: Any) -> bytes | None:
+    """What readers have done with a poll or a list so far: it changes without the author, so it is no part of the post.
 
-
-def _peer(peer: Any) -> dict[str, Any]:
-    for field, name in (("channel_id", "channel"), ("user_id", "user"), ("chat_id", "chat")):
-        value = getattr(peer, field, None)
-        if value is not None:
-            return {"type": name, "id": value}
-    return {"type": name_of(type(peer), "Peer")}
+    Votes stand in the order of the answers, None where they aren't told. Telegram tells them, and what was right, only
+    to those who have voted, and to all once the poll is closed.
+    """
+    kind = type(media)
+    if kind is types.MessageMediaPoll:
+        made = describe(media.results)
+        told = {each.option: each for each in media.results.results or ()}
+        if told:
+            answers = [told.get(getattr(answer, "option", None)) for answer in media.poll.answers]
+            made["votes"] = [None if answer is None else answer.voters for answer in answers]
+            correct = [place for place, answer in enumerate(answers) if answer is not None and answer.correct]
+            made |= {"correct": correct} if correct else {}
+        return canonical(made) if made else None
+    if kind is types.MessageMediaToDo and media.completions:
+        return canonical({"completed": [describe(each) for each in media.completions]})
+    return None
 
 
 def _reply_to(header: Any) -> int | None:
@@ -130,32 +192,30 @@ def _reply_to(header: Any) -> int | None:
     return None
 
 
-def _action(action: Any) -> dict[str, Any]:
-    """Its type and its plain fields; objects within (photos, calls, wallpapers) are left out."""
-    plain = {field: value for field, value in vars(action).items() if _is_plain(value)}
-    return plain | {"type": name_of(type(action), "MessageAction")}
+def _reply(header: Any) -> bytes | None:
+    """What is answered, when there is more to say of it than an id of the same channel."""
+    if type(header) is types.MessageReplyHeader and not any(_reply_given(header)):
+        return None
+    return canonical(describe(header))
 
 
-def _is_plain(value: Any) -> bool:
-    return type(value) in _PLAIN or (type(value) is list and all(type(item) in _PLAIN for item in value))
+_KEYS = frozenset(("access_hash", "file_reference"))
 
 
-def canonical(value: Any) -> bytes:
-    """JSON with sorted keys and without NUL, which ``jsonb`` refuses."""
-    encoded = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    if b"\\u0000" in encoded:
-        encoded = orjson.dumps(_without_nul(value), option=orjson.OPT_SORT_KEYS)
-    return encoded
+def raw_of(message: Any) -> bytes:
+    """The TL object as zlib-compressed JSON: times in ISO 8601, bytes in base64, without access hashes and references.
+
+    It holds what is the reader's own (``out``, ``mentioned``, a vote), so that copies from two readers may differ.
+    """
+    return zlib.compress(canonical(_without_keys(message.to_dict())))
 
 
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
-    if isinstance(value, list):
-        return [_without_nul(item) for item in value]
+def _without_keys(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
-    return value
+        return {key: _without_keys(part) for key, part in value.items() if key not in _KEYS}
+    if isinstance(value, list):
+        return [_without_keys(part) for part in value]
+    return b64encode(value).decode() if isinstance(value, bytes) else value
 
 
 def decode_membership(

@@ -94,9 +94,9 @@ class Desk:
     async def _make(self, request: Any) -> Any:
         match request:
             case FetchHistory(channel_id=channel_id):
-                return await fetch_history(self._caller, self._peer(channel_id), request)
+                return await fetch_history(self._caller, self._peer(channel_id), request, raw=self._feed.raw)
             case FetchDifference(channel_id=channel_id):
-                return await fetch_difference_of(self._caller, self._peer(channel_id), request)
+                return await fetch_difference_of(self._caller, self._peer(channel_id), request, raw=self._feed.raw)
             case FindStart(channel_id=channel_id):
                 return await find_start(self._caller, self._peer(channel_id), request)
             case PeekChannels(channel_ids=channel_ids):

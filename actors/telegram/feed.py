@@ -36,6 +36,7 @@ class Feed:
         self._account_id = account_id
         self._settings = settings
         self._outlet = outlet
+        self.raw = settings.raw
         self.reading: frozenset[ChannelId] = frozenset()
         self.memberships: dict[ChannelId, Membership] = {}
         self.state: UpdateState | None = None
@@ -52,7 +53,7 @@ class Feed:
     def take(self, raw: Any) -> None:
         """Sort one raw push and pass on what is wanted of it."""
         self.take_channels(getattr(raw, "chats", None) or ())
-        found = sort_updates(raw, self.reading)
+        found = sort_updates(raw, self.reading, keep_raw=self.raw)
         self._pass_on(found, raw)
         if self.state is not None:
             self.state, missing = advance(self.state, found)
@@ -61,7 +62,7 @@ class Feed:
 
     def take_slice(self, raw: Any, after: UpdateState) -> bool:
         """Take one slice of a difference; whether it was too long, so that anything may have happened."""
-        found = sort_updates(raw, self.reading)
+        found = sort_updates(raw, self.reading, keep_raw=self.raw)
         self._pass_on(found, raw)
         self.state = after
         return found.too_long

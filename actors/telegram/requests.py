@@ -43,21 +43,22 @@ async def fetch_self(call: Caller) -> Profile | None:
     return decode_profile(users[0]) if users and type(users[0]) is types.User else None
 
 
-async def fetch_history(call: Caller, peer: Any, request: FetchHistory) -> HistoryFetched:
+async def fetch_history(call: Caller, peer: Any, request: FetchHistory, *, raw: bool = False) -> HistoryFetched:
     """One page, newest first: one call, unless the page holds something that Telethon can't read.
 
-    Such a page is read again message by message; what can't be read even alone is kept as ``undecodable``.
+    Such a page is read again message by message; what can't be read even alone is kept as ``undecodable``. With ``raw``
+    each post brings along what Telegram sent.
     """
     try:
         result = await call(_history(peer, request.offset_id, request.limit), channel_id=request.channel_id)
     except Unreadable:
-        return await _isolate(call, peer, request)
-    return _page(result.messages, request.channel_id, pts=getattr(result, "pts", None))
+        return await _isolate(call, peer, request, raw=raw)
+    return _page(result.messages, request.channel_id, pts=getattr(result, "pts", None), raw=raw)
 
 
-def _page(messages: Iterable[Any], channel_id: ChannelId, *, pts: int | None) -> HistoryFetched:
+def _page(messages: Iterable[Any], channel_id: ChannelId, *, pts: int | None, raw: bool) -> HistoryFetched:
     ids = [message.id for message in messages]
-    posts = tuple(post for message in messages if (post := decode_post(message, channel_id)) is not None)
+    posts = tuple(post for message in messages if (post := decode_post(message, channel_id, raw=raw)) is not None)
     return HistoryFetched(channel_id=channel_id, posts=posts, lowest_id=min(ids, default=None), count=len(ids), pts=pts)
 
 
@@ -74,7 +75,7 @@ def _history(peer: Any, offset_id: int, limit: int, *, add_offset: int = 0, sinc
     )
 
 
-async def _isolate(call: Caller, peer: Any, request: FetchHistory) -> HistoryFetched:
+async def _isolate(call: Caller, peer: Any, request: FetchHistory, *, raw: bool) -> HistoryFetched:
     """Read the ids below ``offset_id`` by number, for a page's ids can't be known without reading it.
 
     The page found this way is ``limit`` ids long, and may hold fewer messages than a page of history would.
@@ -84,13 +85,15 @@ async def _isolate(call: Caller, peer: Any, request: FetchHistory) -> HistoryFet
     if highest < 1:
         return HistoryFetched(channel_id=channel_id, posts=(), lowest_id=None, count=0)
     lowest = max(1, highest - request.limit + 1)
-    posts, pts = await read_ids(call, peer, channel_id, (lowest, highest))
+    posts, pts = await read_ids(call, peer, channel_id, (lowest, highest), raw=raw)
     return HistoryFetched(
         channel_id=channel_id, posts=posts, lowest_id=lowest, count=highest - lowest + 1, pts=pts or None
     )
 
 
-async def read_ids(call: Caller, peer: Any, channel_id: ChannelId, span: Span) -> tuple[tuple[Post, ...], int]:
+async def read_ids(
+    call: Caller, peer: Any, channel_id: ChannelId, span: Span, *, raw: bool
+) -> tuple[tuple[Post, ...], int]:
     """The messages that there are of up to 100 ids, newest first, and the channel's pts: one call.
 
     Where one of them can't be read the span is halved, so that it costs itself alone and is told as ``undecodable``.
@@ -111,13 +114,14 @@ async def read_ids(call: Caller, peer: Any, channel_id: ChannelId, span: Span) -
                 middle = (first + last) // 2
                 spans += [(first, middle), (middle + 1, last)]
             continue
-        posts += [post for found in result.messages if (post := decode_post(found, channel_id)) is not None]
+        decoded = (decode_post(found, channel_id, raw=raw) for found in result.messages)
+        posts += [post for post in decoded if post is not None]
         pts.append(getattr(result, "pts", 0))
     posts.sort(key=lambda post: post.message_id, reverse=True)
     return tuple(posts), min(pts, default=0)
 
 
-async def fetch_difference_of(call: Caller, peer: Any, request: FetchDifference) -> DifferenceFetched:
+async def fetch_difference_of(call: Caller, peer: Any, request: FetchDifference, *, raw: bool) -> DifferenceFetched:
     """What happened to a channel after a pts: one call.
 
     A pts that means nothing to the server, or an answer that Telethon can't read, costs a second one: the head from
@@ -131,7 +135,7 @@ async def fetch_difference_of(call: Caller, peer: Any, request: FetchDifference)
         limit=PAGE,
     )
     try:
-        return read_difference(await call(ask, channel_id=channel_id), channel_id)
+        return read_difference(await call(ask, channel_id=channel_id), channel_id, raw=raw)
     except Unreadable:
         pass
     except TryAgain as fault:
@@ -160,7 +164,7 @@ async def _head_under(call: Caller, peer: Any, channel_id: ChannelId) -> Channel
         except Unreadable:
             continue
         base = max((message.id for message in result.messages), default=0)
-        above, _ = await read_ids(call, peer, channel_id, (base + 1, base + PAGE))
+        above, _ = await read_ids(call, peer, channel_id, (base + 1, base + PAGE), raw=False)
         top = max((post.message_id for post in above), default=base)
         return ChannelHead(channel_id=channel_id, top_id=top, pts=result.pts)
     raise Refused(call.account_id, "messages.getHistory", f"the newest {PAGE} messages can't be read")

@@ -43,11 +43,16 @@ class Sorted:
     date: int | None = None
     too_long: bool = False
     """The server gave up pushing: only the difference helps."""
+    keep_raw: bool = False
+    """Whether posts bring along what Telegram sent."""
 
 
-def sort_updates(raw: Any, reading: Collection[ChannelId]) -> Sorted:
-    """Take apart one raw ``Updates`` object of any kind, or a difference. Objects of no interest leave no trace."""
-    found = Sorted()
+def sort_updates(raw: Any, reading: Collection[ChannelId], *, keep_raw: bool = False) -> Sorted:
+    """Take apart one raw ``Updates`` object of any kind, or a difference. Objects of no interest leave no trace.
+
+    With ``keep_raw`` each post brings along what Telegram sent.
+    """
+    found = Sorted(keep_raw=keep_raw)
     kind = type(raw)
     if kind is types.Updates or kind is types.UpdatesCombined:
         if raw.seq:
@@ -107,7 +112,7 @@ def _sort_message(update: Any, reading: Collection[ChannelId], found: Sorted, *,
     if type(peer) is not types.PeerChannel or peer.channel_id not in reading:
         return
     channel_id = ChannelId(peer.channel_id)
-    post = decode_post(message, channel_id)
+    post = decode_post(message, channel_id, raw=found.keep_raw)
     if post is None:
         found.news.append(_deleted(channel_id, (), update.pts, update.pts_count))
     else:
@@ -130,19 +135,20 @@ def _figures(update: Any) -> ChannelFigures | None:
     return ChannelFigures(channel_id=channel_id, message_id=update.id, forwards=update.forwards)
 
 
-def read_difference(answer: Any, channel_id: ChannelId) -> DifferenceFetched:
+def read_difference(answer: Any, channel_id: ChannelId, *, raw: bool = False) -> DifferenceFetched:
     """A channel's difference, or a slice of it, as our message; one that is too long gives the dialog's head."""
     if type(answer) is types.updates.ChannelDifferenceTooLong:
         head = decode_head(answer.dialog)
         return DifferenceFetched(channel_id=channel_id, pts=head.pts, head=head)
     if type(answer) is types.updates.ChannelDifferenceEmpty:
         return DifferenceFetched(channel_id=channel_id, pts=answer.pts, final=bool(answer.final))
-    posts = [post for message in answer.new_messages if (post := decode_post(message, channel_id)) is not None]
+    decoded = (decode_post(message, channel_id, raw=raw) for message in answer.new_messages)
+    posts = [post for post in decoded if post is not None]
     edits: list[Post] = []
     deleted: list[int] = []
     for update in answer.other_updates:
         if type(update) in _MESSAGE:
-            post = decode_post(update.message, channel_id)
+            post = decode_post(update.message, channel_id, raw=raw)
             if post is not None:
                 (edits if type(update) is types.UpdateEditChannelMessage else posts).append(post)
         elif type(update) is types.UpdateDeleteChannelMessages:

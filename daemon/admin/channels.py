@@ -42,6 +42,7 @@ def _channel(row: ChannelRow) -> dict[str, Any]:
         "start_id": row.start_id,
         "complete": missing == 0,
         "missing": missing,
+        "migrated_from": row.migrated_from,
     }
 
 
@@ -89,12 +90,17 @@ def _post(post: Post, channel: str) -> dict[str, Any]:
         "media": _json(post.media),
         "forward": _json(post.forward),
         "reply_to_id": post.reply_to_id,
+        "reply": _json(post.reply),
         "grouped_id": post.grouped_id,
         "author": post.author,
+        "sender": _json(post.sender),
+        "discussion_id": post.discussion_id,
         "views": post.views,
         "forwards": post.forwards,
         "reactions": _json(post.reactions),
         "replies": post.replies,
+        "results": _json(post.results),
+        "details": _json(post.details),
         "pinned": post.pinned,
         "silent": post.silent,
         "noforwards": post.noforwards,

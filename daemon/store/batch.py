@@ -15,13 +15,15 @@ Key = tuple[ChannelId, int]
 COLUMNS = (
     *("channel_id", "message_id", "kind", "date", "edited_at", "grouped_id", "reply_to_id"),
     *("pinned", "silent", "noforwards", "text", "author", "entities", "media", "forward", "action"),
+    *("sender", "reply", "discussion_id", "details"),
 )
 """Of posts, as the attributes of Post are called."""
-STATS = ("views", "forwards", "replies", "reactions")
+STATS = ("views", "forwards", "replies", "reactions", "results")
 
-_values = attrgetter(*COLUMNS, *STATS)
+_values = attrgetter(*COLUMNS, *STATS, "raw")
 _OLDEST = datetime.min.replace(tzinfo=UTC)
 _NUL = rb"\u0000"
+_MIGRATED = b"channel_migrate_from"
 
 
 @dataclass(slots=True)
@@ -69,12 +71,22 @@ def _reads_alike(one: Post, other: Post) -> bool:
 
 
 def rows(copies: Iterable[Copy]) -> Iterator[tuple[object, ...]]:
-    """Values of COLUMNS, STATS and pts, without the NULs that PostgreSQL can't keep."""
+    """Values of COLUMNS, STATS, raw and pts, without the NULs that PostgreSQL can't keep."""
     for copy in copies:
         post = copy.post
         if _has_nul(post):
             post = _without_nul(post)
         yield *_values(post), copy.pts
+
+
+def predecessors(copies: Iterable[Copy]) -> Iterator[tuple[ChannelId, int]]:
+    """(channel, basic group) of each channel that tells, by a service message, which group it was before."""
+    for copy in copies:
+        action = copy.post.action
+        if action is not None and _MIGRATED in action:
+            told = orjson.loads(action)
+            if told.get("type") == "channel_migrate_from":
+                yield copy.post.channel_id, told["chat_id"]
 
 
 def _has_nul(post: Post) -> bool:
@@ -86,7 +98,10 @@ def _has_nul(post: Post) -> bool:
         or (post.media and _NUL in post.media)
         or (post.forward and _NUL in post.forward)
         or (post.action and _NUL in post.action)
+        or (post.reply and _NUL in post.reply)
+        or (post.details and _NUL in post.details)
         or (post.reactions and _NUL in post.reactions)
+        or (post.results and _NUL in post.results)
     )
 
 
@@ -99,7 +114,10 @@ def _without_nul(post: Post) -> Post:
         media=_json_without_nul(post.media),
         forward=_json_without_nul(post.forward),
         action=_json_without_nul(post.action),
+        reply=_json_without_nul(post.reply),
+        details=_json_without_nul(post.details),
         reactions=_json_without_nul(post.reactions),
+        results=_json_without_nul(post.results),
     )
 
 

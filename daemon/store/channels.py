@@ -12,7 +12,7 @@ from daemon.store.errors import ChannelMissing
 from daemon.store.pool import Connection, Database
 
 _ROWS = """
-SELECT c.id AS channel_id, c.username, c.title, c.condition, c.reader_id, c.noforwards,
+SELECT c.id AS channel_id, c.username, c.title, c.condition, c.reader_id, c.noforwards, c.migrated_from,
     (SELECT count(*) FROM memberships m WHERE m.channel_id = c.id AND m.active) AS subscriptions,
     v.added_total + v.backfilled_total - v.deleted_total AS posts, v.start_id, v.top AS top_id,
     v.floor AS floor_id, v.pts, v.covered, v.goal_id, v.doubt_since, v.doubt_why

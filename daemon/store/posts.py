@@ -8,7 +8,18 @@ import asyncpg
 
 from actors.errors import PostRefused
 from actors.messages import ChannelId, Post, Record, Recorded
-from daemon.store.batch import COLUMNS, STATS, Copy, Counts, Key, newest_copies, newest_figures, rows, sums
+from daemon.store.batch import (
+    COLUMNS,
+    STATS,
+    Copy,
+    Counts,
+    Key,
+    newest_copies,
+    newest_figures,
+    predecessors,
+    rows,
+    sums,
+)
 from daemon.store.errors import ChannelMissing
 from daemon.store.pool import Connection, Database
 
@@ -18,8 +29,9 @@ _INCOMING = """
 CREATE TEMPORARY TABLE incoming (
     channel_id bigint, message_id integer, kind text, date timestamptz, edited_at timestamptz, grouped_id bigint,
     reply_to_id integer, pinned boolean, silent boolean, noforwards boolean, text text, author text,
-    entities jsonb, media jsonb, forward jsonb, action jsonb,
-    views integer, forwards integer, replies integer, reactions jsonb, pts integer
+    entities jsonb, media jsonb, forward jsonb, action jsonb, sender jsonb, reply jsonb, discussion_id bigint,
+    details jsonb, views integer, forwards integer, replies integer, reactions jsonb, results jsonb, raw bytea,
+    pts integer
 ) ON COMMIT DELETE ROWS
 """
 
@@ -29,24 +41,27 @@ SELECT channel_id, to_regclass('pg_temp.incoming') IS NULL, set_config('plan_cac
 FROM coverage WHERE channel_id = ANY($1::bigint[]) ORDER BY channel_id FOR NO KEY UPDATE
 """
 
-# Of figures: a copy without them leaves them as they are; views never fall, so a late copy doesn't lower them.
+# Of figures: a copy without them leaves them as they are; views never fall, so a late copy doesn't lower them. Results
+# are told in part to those who haven't voted: what one reader sees is laid over what another saw.
 _INSERT = f"""
 WITH inserted AS (
     INSERT INTO posts ({", ".join(COLUMNS)}, pts)
     SELECT {", ".join(COLUMNS)}, pts FROM incoming
     ON CONFLICT DO NOTHING RETURNING 1
 ), figures AS (
-    INSERT INTO post_stats AS s (channel_id, message_id, views, forwards, replies, reactions)
-    SELECT channel_id, message_id, views, forwards, replies, reactions FROM incoming
-    WHERE num_nonnulls(views, forwards, replies, reactions) > 0
+    INSERT INTO post_stats AS s (channel_id, message_id, {", ".join(STATS)})
+    SELECT channel_id, message_id, {", ".join(STATS)} FROM incoming
+    WHERE num_nonnulls({", ".join(STATS)}) > 0
     ON CONFLICT (channel_id, message_id) DO UPDATE SET
         views = greatest(s.views, excluded.views),
         forwards = coalesce(excluded.forwards, s.forwards),
         replies = coalesce(excluded.replies, s.replies),
-        reactions = coalesce(excluded.reactions, s.reactions)
-    WHERE (s.views, s.forwards, s.replies, s.reactions) IS DISTINCT FROM (
+        reactions = coalesce(excluded.reactions, s.reactions),
+        results = coalesce(s.results || excluded.results, excluded.results, s.results)
+    WHERE (s.views, s.forwards, s.replies, s.reactions, s.results) IS DISTINCT FROM (
         greatest(s.views, excluded.views), coalesce(excluded.forwards, s.forwards),
-        coalesce(excluded.replies, s.replies), coalesce(excluded.reactions, s.reactions)
+        coalesce(excluded.replies, s.replies), coalesce(excluded.reactions, s.reactions),
+        coalesce(s.results || excluded.results, excluded.results, s.results)
     )
 )
 SELECT count(*) FROM inserted
@@ -63,9 +78,9 @@ WITH met AS MATERIALIZED (
             AND (i.pts >= p.pts) IS NOT FALSE
             AND coalesce(i.edited_at, '-infinity') >= coalesce(p.edited_at, '-infinity')
             AND (p.edited_at, p.text, p.entities, p.media, p.author, p.pinned, p.noforwards, p.silent,
-                p.forward, p.action, p.date, p.grouped_id, p.reply_to_id)
+                p.forward, p.action, p.date, p.grouped_id, p.reply_to_id, p.sender, p.reply, p.discussion_id, p.details)
             IS DISTINCT FROM (i.edited_at, i.text, i.entities, i.media, i.author, i.pinned, i.noforwards, i.silent,
-                i.forward, i.action, i.date, i.grouped_id, i.reply_to_id)
+                i.forward, i.action, i.date, i.grouped_id, i.reply_to_id, i.sender, i.reply, i.discussion_id, i.details)
         ) AS newer
     FROM incoming i JOIN posts p USING (channel_id, message_id)
     WHERE p.xmin <> pg_current_xact_id()::xid
@@ -81,7 +96,8 @@ WITH met AS MATERIALIZED (
     UPDATE posts p SET kind = m.kind, pts = greatest(p.pts, m.pts), date = m.date, edited_at = m.edited_at,
         grouped_id = m.grouped_id, reply_to_id = m.reply_to_id, pinned = m.pinned, silent = m.silent,
         noforwards = m.noforwards, text = m.text, author = m.author, entities = m.entities, media = m.media,
-        forward = m.forward, action = m.action
+        forward = m.forward, action = m.action, sender = m.sender, reply = m.reply, discussion_id = m.discussion_id,
+        details = m.details
     FROM met m WHERE m.newer AND p.channel_id = m.channel_id AND p.message_id = m.message_id
 )
 SELECT channel_id, message_id,
@@ -89,6 +105,17 @@ SELECT channel_id, message_id,
     newer AND kind = 'post' AND old_kind = 'post' AND deleted_at IS NULL AND rewritten AS edited
 FROM met
 """
+
+# Of the copies that posts has just taken over (xmin names this transaction), and of those it had without.
+_KEEP_RAW = """
+INSERT INTO post_raw (channel_id, message_id, bytes)
+SELECT i.channel_id, i.message_id, i.raw
+FROM incoming i JOIN posts p USING (channel_id, message_id) LEFT JOIN post_raw r USING (channel_id, message_id)
+WHERE i.raw IS NOT NULL AND (p.xmin = pg_current_xact_id()::xid OR r.bytes IS NULL)
+ON CONFLICT (channel_id, message_id) DO UPDATE SET bytes = excluded.bytes
+"""
+
+_MIGRATED = "UPDATE channels SET migrated_from = $2 WHERE id = $1 AND migrated_from IS DISTINCT FROM $2"
 
 _DELETE = """
 WITH named AS (
@@ -234,10 +261,15 @@ async def _lock(connection: Connection, channel_ids: set[ChannelId]) -> None:
 
 
 async def _store(connection: Connection, copies: Mapping[Key, Copy], counts: Sequence[Counts]) -> None:
-    await connection.copy_records_to_table("incoming", records=rows(copies.values()), columns=(*COLUMNS, *STATS, "pts"))
+    columns = (*COLUMNS, *STATS, "raw", "pts")
+    await connection.copy_records_to_table("incoming", records=rows(copies.values()), columns=columns)
     met: dict[Key, Any] = {}
     if await connection.fetchval(_INSERT) < len(copies):
         met = {(row[0], row[1]): row for row in await connection.fetch(_MERGE)}
+    if any(copy.post.raw is not None for copy in copies.values()):
+        await connection.execute(_KEEP_RAW)
+    for predecessor in predecessors(copies.values()):
+        await connection.execute(_MIGRATED, *predecessor)
     for key, copy in copies.items():
         if (row := met.get(key)) is not None:
             counts[copy.newest].added += row["added"]

@@ -66,6 +66,13 @@ def test_of_private_messages_only_their_pts_is_kept():
     assert sort_updates(short, READ).pts == [(12, 1)]
 
 
+def test_a_pushed_post_brings_its_raw_form_only_where_it_is_asked_for():
+    push = updates(types.UpdateNewChannelMessage(types.Message(5, types.PeerChannel(7), DATE, "text"), 5, 1))
+    (_, quiet), (_, told) = (sort_updates(push, READ, keep_raw=raw).news[0] for raw in (False, True))
+    assert quiet.post.raw is None
+    assert told.post.raw is not None
+
+
 def test_what_only_moves_a_channels_pts_is_a_deletion_of_nothing():
     found = sort_updates(updates(types.UpdateChannelWebPage(7, types.WebPageEmpty(1), 5, 1)), READ)
     assert found.news == [(7, ChannelDeleted(channel_id=ChannelId(7), message_ids=(), pts=5, pts_count=1))]

@@ -42,7 +42,20 @@ async def filled(store):
     )
     posts = (
         post(1, views=10, entities=b'[{"type": "bold", "offset": 0, "length": 4}]'),
-        post(2, edited_at=NOON, media=b'{"type": "photo"}', grouped_id=77, reply_to_id=1, author="Я", pinned=True),
+        post(
+            2,
+            edited_at=NOON,
+            media=b'{"type": "photo"}',
+            grouped_id=77,
+            reply_to_id=1,
+            author="Я",
+            pinned=True,
+            reply='{"quote_text": "«»"}'.encode(),
+            sender=b'{"type": "user", "id": 5}',
+            discussion_id=9,
+            results=b'{"voters": 3}',
+            details=b'{"ttl": 5}',
+        ),
         post(5, reactions=b'[{"emoji": "\xf0\x9f\x91\x8d", "count": 3}]', replies=2, forwards=1, silent=True),
     )
     await store.posts.record(
@@ -76,6 +89,7 @@ async def test_channels_tell_whether_they_are_complete(face, filled):
     assert channels[CHANNEL] == {
         "username": "Channel1", "title": "Первый канал", "state": "active", "subscriptions": 2, "reader": USER,
         "posts": 3, "top_id": 6, "start_id": 1, "complete": False, "missing": 1,
+        "migrated_from": None,
     }  # fmt: skip
     assert (channels[PRIVATE]["complete"], channels[PRIVATE]["missing"]) == (False, None)
     await filled.posts.record([Record(channel_id=CHANNEL, road="catchup", covered=(6, 6))])
@@ -98,8 +112,10 @@ async def test_a_post_has_the_shape_of_the_contract(face, filled):
             {
                 "id": 2, "channel_id": 1001, "channel": "Channel1", "date": "2026-11-23T12:00:00Z",
                 "edited_at": "2026-11-23T12:00:00Z", "text": "Пост 2 ✅", "entities": None, "media": {"type": "photo"},
-                "forward": None, "reply_to_id": 1, "grouped_id": 77, "author": "Я", "views": None, "forwards": None,
-                "reactions": None, "replies": None, "pinned": True, "silent": False, "noforwards": False,
+                "forward": None, "reply_to_id": 1, "reply": {"quote_text": "«»"}, "grouped_id": 77, "author": "Я",
+                "sender": {"type": "user", "id": 5}, "discussion_id": 9, "views": None, "forwards": None,
+                "reactions": None, "replies": None, "results": {"voters": 3},
+                "details": {"ttl": 5}, "pinned": True, "silent": False, "noforwards": False,
             }
         ],
         "next_after_id": 2,

@@ -49,6 +49,11 @@ async def test_every_field_of_a_post_comes_back(posts):
         reply_to_id=2,
         grouped_id=2**60,
         author="А. Б.",
+        sender=b'{"id": 2, "type": "user"}',
+        reply=b'{"quote_text": "q"}',
+        discussion_id=2**40,
+        details=b'{"via_bot": 7}',
+        results=b'{"voters": 1}',
         views=10,
         forwards=3,
         reactions=b'[{"count": 1, "emoji": "\xf0\x9f\x91\x8d"}]',
@@ -59,7 +64,7 @@ async def test_every_field_of_a_post_comes_back(posts):
     )
     await one(posts, full)
     (found,) = await posts.page(NEWS, after_id=0, limit=10)
-    for name in ("entities", "media", "forward", "reactions"):
+    for name in ("entities", "media", "forward", "reactions", "sender", "reply", "details", "results"):
         assert orjson.loads(getattr(found, name)) == orjson.loads(getattr(full, name))
         found, full = replace(found, **{name: None}), replace(full, **{name: None})
     assert found == full
@@ -106,6 +111,14 @@ async def test_an_edit_keeps_the_former_version(dsn, posts):
     assert await texts(posts) == {1: "third"}
     versions = await ask(dsn, "SELECT version, text, edited_at FROM post_versions ORDER BY version")
     assert versions == [(1, "first", None), (2, "second", minute(1))]
+
+
+@pytest.mark.parametrize("name", ["entities", "media"])
+async def test_entities_or_media_that_changed_make_a_version_too(dsn, posts, name):
+    former = b'[{"type": "bold"}]'
+    await one(posts, post(1, **{name: former}))
+    assert (await one(posts, post(1, edited=1))).edited == 1
+    assert await ask(dsn, f"SELECT {name} FROM post_versions") == [(former.decode(),)]
 
 
 async def test_a_change_beside_the_text_is_stored_but_is_no_version(dsn, posts):
@@ -219,6 +232,71 @@ async def test_figures_change_without_touching_the_post(dsn, posts):
     assert await ask(dsn, "SELECT ctid::text FROM posts") == before
     (found,) = await posts.page(NEWS, after_id=0, limit=1)
     assert (found.views, found.forwards, found.reactions) == (12, 2, b"[2]")
+
+
+async def test_what_stands_beside_the_text_is_written_and_is_no_version(dsn, posts):
+    await one(posts, post(1))
+    changed = {
+        "sender": b'{"id": 2, "type": "user"}',
+        "reply": b'{"quote_text": "q"}',
+        "discussion_id": 9,
+        "details": b'{"via_bot": 7}',
+    }
+    given = {}
+    for name, value in changed.items():
+        given[name] = value
+        assert (await one(posts, post(1, **given))).edited == 0
+        (found,) = await posts.page(NEWS, after_id=0, limit=1)
+        assert getattr(found, name) == value
+    assert await ask(dsn, "SELECT 1 FROM post_versions") == []
+
+
+async def test_votes_are_figures_and_what_one_reader_saw_stays(dsn, posts):
+    poll = b'{"type": "poll"}'
+    await one(posts, post(1, media=poll, results=b'{"voters": 5, "votes": [2, 3]}'))
+    before = await ask(dsn, "SELECT ctid::text FROM posts")
+    await one(posts, post(1, media=poll, results=b'{"voters": 6}'))
+    await one(posts, post(1, media=poll))
+    assert await ask(dsn, "SELECT ctid::text FROM posts") == before
+    assert await ask(dsn, "SELECT 1 FROM post_versions") == []
+    (found,) = await posts.page(NEWS, after_id=0, limit=1)
+    assert orjson.loads(found.results) == {"voters": 6, "votes": [2, 3]}
+
+
+async def test_raw_is_kept_with_the_copy_that_is_stored(dsn, posts):
+    async def kept():
+        return dict(await ask(dsn, "SELECT message_id, bytes FROM post_raw"))
+
+    await one(posts, post(1, raw=b"first"), post(2))
+    assert await kept() == {1: b"first"}
+    await one(posts, post(1, views=9, raw=b"other reader"), post(2, raw=b"late"))
+    assert await kept() == {1: b"first", 2: b"late"}
+    await posts.record([record(post(1, "new", edited=2, raw=b"edited")), record(post(1, edited=1, raw=b"old"))])
+    assert await kept() == {1: b"edited", 2: b"late"}
+
+
+async def test_raw_costs_nothing_when_it_is_off(dsn, posts):
+    await one(posts, post(1), post(2))
+    assert await ask(dsn, "SELECT 1 FROM post_raw") == []
+
+
+async def test_raw_falls_with_the_batch_that_falls(dsn, posts):
+    with pytest.raises(PostRefused):
+        await one(posts, post(1, raw=b"x"), post(2, media=b"{not json", raw=b"y"))
+    assert await ask(dsn, "SELECT 1 FROM post_raw") == []
+
+
+async def test_a_group_that_migrated_names_its_predecessor(store, posts):
+    migrated = b'{"chat_id":55,"title":"channel_migrate_from","type":"channel_migrate_from"}'
+    renamed = b'{"title":"channel_migrate_from","type":"chat_edit_title"}'
+    await posts.record(
+        [
+            record(post(1, "", kind="service", action=migrated)),
+            record(post(1, "", kind="service", action=renamed, channel_id=SPORT), channel_id=SPORT),
+        ]
+    )
+    assert (await store.channels.one(NEWS)).migrated_from == 55
+    assert (await store.channels.one(SPORT)).migrated_from is None
 
 
 async def test_coverage_is_a_set(store, posts):
