@@ -7,10 +7,11 @@ that a push is recorded while a page is on its way.
 
 import logging
 import random
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, assert_never
+from functools import partial
+from typing import assert_never
 
 from actors.coverage import PageWanted
 from actors.errors import ChannelLost, FloodWaited, Refused
@@ -271,9 +272,9 @@ class Channel(TaskActor):
             case "start":
                 self._find_start()
             case "difference":
-                self._ask(self._fetch_difference(self._held.sequence.pts or 0))
+                self._ask(partial(self._fetch_difference, self._held.sequence.pts or 0))
             case PageWanted() as page:
-                self._ask(self._fetch(page))
+                self._ask(partial(self._fetch, page))
             case None:
                 pass
 
@@ -286,20 +287,20 @@ class Channel(TaskActor):
                 self._set_start(self._held.top + 1)
                 self._go_on()
             case "last":
-                self._ask(self._find(FindStart(channel_id=self._channel_id, newest=self._held.policy.count)))
+                self._ask(partial(self._find, FindStart(channel_id=self._channel_id, newest=self._held.policy.count)))
             case "since":
                 since = datetime.combine(self._held.policy.since or datetime.now(UTC).date(), time.min, UTC)
-                self._ask(self._find(FindStart(channel_id=self._channel_id, since=since)))
+                self._ask(partial(self._find, FindStart(channel_id=self._channel_id, since=since)))
 
     # --- asking: tasks of their own, so that the mailbox goes on ------------------------------------------------------
 
-    def _ask(self, asking: Coroutine[Any, Any, Arrived]) -> None:
+    def _ask(self, ask: Callable[[], Awaitable[Arrived]]) -> None:
         self._asking = True
-        self.spawn_task(self._tell_outcome(asking), name=f"{self.key} asks")
+        self.spawn_task(self._tell_outcome(ask), name=f"{self.key} asks")
 
-    async def _tell_outcome(self, asking: Coroutine[Any, Any, Arrived]) -> None:
+    async def _tell_outcome(self, ask: Callable[[], Awaitable[Arrived]]) -> None:
         try:
-            outcome: Arrived | AskFailed = await asking
+            outcome: Arrived | AskFailed = await ask()
         except ASK_FAULTS as error:
             outcome = AskFailed(error=error)
         await self.ref.send(outcome)
