@@ -13,7 +13,7 @@ from actors.messages import AccountId, ChannelId
 PANEL = 3
 """A reader and two standbys."""
 UNEVEN = 10
-"""Channels by which one reader may have more than another of the same panel before some move."""
+"""Channels by which a reader may have fewer than its share before it takes some over."""
 
 
 def choose_panel(
@@ -111,12 +111,15 @@ class Panels:
         self._set_reader(channel_id, account_id)
 
     def fair_share(self, account_id: AccountId) -> tuple[ChannelId, ...]:
-        """Channels that this account should take over from readers of its panels that have far more to read."""
-        load = {account: len(self._reads[account]) for account in self.sat_with(account_id)}
+        """Channels to take over from readers of its panels that have more than their share; none if all is even."""
+        load = {account: len(self._reads[account]) for account in self.sat_with(account_id) if account in self.up}
+        share = sum(load.values()) / max(1, len(load))
+        if load.get(account_id, share) > share - UNEVEN:
+            return ()
         taken = []
         for channel_id in sorted(self._sits[account_id]):
             reader = self.readers.get(channel_id)
-            if reader in self.up and reader != account_id and load[reader] > load[account_id] + UNEVEN:
+            if reader in load and load[reader] > share and load[account_id] < share:
                 load[reader] -= 1
                 load[account_id] += 1
                 taken.append(channel_id)

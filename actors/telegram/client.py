@@ -32,6 +32,9 @@ BACKLOG = 4096
 
 RETRY_DELAY = 0.5
 """Seconds between Telethon's own few attempts at connecting; beyond them the account waits longer."""
+RETRY_DELAY_MOST = 60.0
+SHORT_LIVED = 10.0
+"""Seconds: a connection that fell sooner is made anew at once the first time, and ever later the next times."""
 
 Feed = Callable[[Any], None]
 Doubt = Callable[[], None]
@@ -45,7 +48,26 @@ class SettingsIncomplete(ActorsError):
     park = True
 
 
-class LoopbackOnly(ConnectionTcpFull):  # type: ignore[misc]  # Telethon has no types
+class Unhurried(ConnectionTcpFull):  # type: ignore[misc]  # Telethon has no types
+    """A connection that isn't made at once again and again, where the other side accepts it and lets it fall.
+
+    Telethon waits between attempts that fail, yet not after one that succeeds for a moment: it would connect some
+    500 times a second.
+    """
+
+    _made_at = float("-inf")
+    _short = 0
+
+    async def _connect(self, timeout: float | None = None, ssl: Any = None) -> None:  # noqa: ASYNC109 - Telethon's
+        now = asyncio.get_running_loop().time()
+        self._short = self._short + 1 if now - self._made_at < SHORT_LIVED else 0
+        if self._short > 1:
+            await asyncio.sleep(min(RETRY_DELAY * 2 ** (self._short - 2), RETRY_DELAY_MOST))
+        await super()._connect(timeout=timeout, ssl=ssl)
+        self._made_at = asyncio.get_running_loop().time()
+
+
+class LoopbackOnly(Unhurried):
     """A connection that never leaves this machine: the sandbox's guard against every door to the real service."""
 
     async def _connect(self, timeout: float | None = None, ssl: Any = None) -> None:  # noqa: ASYNC109 - Telethon's
@@ -158,7 +180,7 @@ def build_client(
         api_hash,
         on_update=on_update,
         on_doubt=on_doubt,
-        connection=LoopbackOnly if loopback_only else ConnectionTcpFull,
+        connection=LoopbackOnly if loopback_only else Unhurried,
         # A mismatch makes Telethon replace the address by its built-in one.
         use_ipv6=":" in (session.server_address or ""),
         timeout=10,

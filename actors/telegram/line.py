@@ -79,6 +79,9 @@ class Line:
         return len(self._urgent) + sum(len(lane) for lane in self._lanes.values())
 
     def put(self, task: Task, *, first: bool = False) -> None:
+        """Put it at the end of its lane, or before all; one of the account's own that waits already isn't put again."""
+        if first and task.later is None and any(task.request == waiting.request for waiting in self._urgent):
+            return
         if first:
             self._urgent.appendleft(task)
         else:
