@@ -4,6 +4,7 @@ Nothing of this is in the product: the connection and the store's posts are repl
 ``KILL_AT=merged:3`` dies when the third merge has been answered, ``ORDER`` is one of ``WRONG_ORDERS``.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -102,6 +103,12 @@ class _UndoneError(Exception):
     """Ends a transaction that was only to tell what it would have counted."""
 
 
+def _reach_between(batch):
+    """Only where posts are at stake that nobody knew: a copy of a known one may be lost without a trace."""
+    if any(post.edited_at is None for record in batch for post in record.posts):
+        failpoint.reach(BETWEEN)
+
+
 class WronglyStoredPosts(StoredPosts):
     """The controls: posts, coverage and counters in two transactions, one way and the other."""
 
@@ -109,18 +116,18 @@ class WronglyStoredPosts(StoredPosts):
         match os.environ[ORDER]:
             case "coverage first":
                 await self._part(batch, self._cover)
-                failpoint.reach(BETWEEN)
+                _reach_between(batch)
                 return await self._part(batch, self._keep, self._count)
             case "posts first":
                 answers = await self._part(batch, self._keep)
                 counts = [Counts(one.added, one.edited, one.deleted) for one in answers]
-                failpoint.reach(BETWEEN)
+                _reach_between(batch)
                 await self._part(batch, self._cover, self._count, counts=counts)
                 return answers
             case "counters first":
                 counts = await self._foreseen(batch)
                 await self._part(batch, self._count, counts=counts)
-                failpoint.reach(BETWEEN)
+                _reach_between(batch)
                 return await self._part(batch, self._keep, self._cover)
 
     async def _part(self, batch, *steps, counts=None):
@@ -143,13 +150,12 @@ class WronglyStoredPosts(StoredPosts):
 
     async def _foreseen(self, batch):
         counts = [Counts() for _ in batch]
-        try:
+        with contextlib.suppress(_UndoneError):
             async with self._database.writing() as connection:
                 await posts._lock(connection, {record.channel_id for record in batch})
                 await self._keep(connection, batch, counts)
                 raise _UndoneError
-        except _UndoneError:
-            return counts
+        return counts
 
     async def _keep(self, connection, batch, counts):
         if copies := newest_copies(batch):

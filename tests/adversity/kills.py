@@ -74,9 +74,20 @@ class Kill:
     point: str = ""
     count: int = 1
     after: float = 0.0
+    gently: bool = False
+    """By SIGTERM instead: no kill at all, but the end of a life amid the same traffic."""
 
     def __str__(self):
         return f"{self.point}:{self.count}" if self.point else f"{self.after:.2f} s"
+
+    @property
+    def signal(self):
+        return signal.SIGTERM if self.gently else signal.SIGKILL
+
+    @property
+    def code(self):
+        """With which the process ends."""
+        return 0 if self.gently else -signal.SIGKILL
 
 
 def plan(seed, kills):
@@ -101,14 +112,14 @@ class KilledDaemon(DaemonProcess):
         with traffic.flowing():
             if not kill.point:
                 await self.post("/parse/all")
-                asyncio.get_running_loop().call_later(kill.after, self.process.send_signal, signal.SIGKILL)
+                asyncio.get_running_loop().call_later(kill.after, self.process.send_signal, kill.signal)
             try:
                 code = await asyncio.wait_for(self.process.wait(), REACHED_WITHIN)
             except TimeoutError:
                 await self.kill()
                 raise AssertionError(f"{kill} was never reached:\n{self.log}") from None
         await self.stop(0)
-        assert code == -signal.SIGKILL, f"ended with {code} instead of at {kill}:\n{self.log}"
+        assert code == kill.code, f"ended with {code} instead of at {kill}:\n{self.log}"
         assert "Traceback" not in self.log, self.log
 
 
@@ -162,7 +173,9 @@ class Traffic:
                 await self._delete(channel)
             case "figures":
                 self.done["figures"] += 1
-                await self._sandbox.post("/figures", {"channel": channel, "id": self._near(channel, 1)[0], "views": self.done["figures"]})
+                await self._sandbox.post(
+                    "/figures", {"channel": channel, "id": self._near(channel, 1)[0], "views": self.done["figures"]}
+                )
 
     async def _publish(self, channel, count, *, silent):
         made = await self._sandbox.post("/posts", {"channel": channel, "count": count, "silent": silent})
