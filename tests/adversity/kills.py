@@ -20,51 +20,22 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import asyncpg
-
 from daemon.store.embedded import EmbeddedPostgres
 from sandbox.switches import MAX_TOO_LONG_ABOVE
+from tests.adversity.books import Ledger, clean
 from tests.adversity.killed_daemon import ABSENT_MARKED, BETWEEN, KILL_AT, ORDER, POINTS, WRONG_ORDERS
 from tests.adversity.outcome import commit, write
+from tests.adversity.traffic import MISSED, TOO_MANY, Traffic
 from tests.processes import PYTHON, ROOT, DaemonProcess, Process, SandboxProcess
 
 ACCOUNTS, CHANNELS, POSTS = 2, 4, 200
-NEAR = 150
-"""Edits and deletions fall within so many ids of the top: inside the horizon that is read again, 200."""
-PACE = 0.01
-"""Seconds between two strikes: with what they publish some hundred posts a second."""
-MISSED, TOO_MANY = (1, 60), (MAX_TOO_LONG_ABOVE, 400)
-"""How many posts a channel gets while no daemon lives: usually, and before some kills. Of too many the service tells
-nothing, and the newest 200 are read again: that may bring back what a kill took, so it isn't the rule."""
 ALIVE = 2.0
 """Longest life of a daemon that is killed at random, in seconds from when it says that it is ready."""
 REACHED_WITHIN = 60.0
 SETTLED_WITHIN = 120.0
-
-# One statement, so that it sees one moment. "gone" rows were deleted before they were seen: nobody counts them.
-BOOKS = """
-SELECT c.channel_id, c.added_total + c.backfilled_total AS added, c.edited_total AS edited, c.deleted_total AS deleted,
-    count(p) AS rows, count(p) FILTER (WHERE p.deleted_at IS NOT NULL) AS marked,
-    (SELECT count(*) FROM post_versions v WHERE v.channel_id = c.channel_id) AS versions,
-    (SELECT count(*) FROM (
-        SELECT FROM (
-            SELECT message_id, text FROM post_versions v WHERE v.channel_id = c.channel_id
-            UNION ALL SELECT message_id, text FROM posts q WHERE q.channel_id = c.channel_id
-        ) AS told GROUP BY message_id, text HAVING count(*) > 1
-    ) AS again) AS told_twice
-FROM coverage c LEFT JOIN posts p ON p.channel_id = c.channel_id AND p.kind = 'post'
-GROUP BY c.channel_id
-"""
-SUMMED = "SELECT coalesce(sum(posts_added), 0)::bigint FROM jobs WHERE kind = 'all'"
-STATE = """
-SELECT pts, doubt_since, (CASE WHEN start_id <= top THEN int8range(start_id, top, '[]') <@ covered END) AS whole
-FROM coverage WHERE channel_id = $1
-"""
-HELD = "SELECT message_id, kind, text, deleted_at IS NOT NULL AS deleted FROM posts WHERE channel_id = $1"
 
 
 @dataclass(frozen=True)
@@ -123,80 +94,6 @@ class KilledDaemon(DaemonProcess):
         assert "Traceback" not in self.log, self.log
 
 
-class Traffic:
-    """Publishes, edits and deletes while it is let flow."""
-
-    def __init__(self, sandbox, seed):
-        self._sandbox = sandbox
-        self._open = asyncio.Event()
-        self._rng = random.Random(seed)
-        self._ids = {}
-        self.done = Counter()
-
-    async def begin(self):
-        ledger = (await self._sandbox.get("/ledger"))["channels"]
-        self._ids = {
-            channel["id"]: [post["id"] for post in channel["posts"] if not post["service"]] for channel in ledger
-        }
-
-    async def flow(self):
-        while True:
-            await self._open.wait()
-            await self._strike()
-            await asyncio.sleep(PACE)
-
-    @contextmanager
-    def flowing(self):
-        self._open.set()
-        try:
-            yield
-        finally:
-            self._open.clear()
-
-    async def pass_unheard(self, low, high):
-        """What happens while no daemon lives: something everywhere, and between so many posts."""
-        for channel in self._ids:
-            await self._publish(channel, self._rng.randint(low, high), silent=False)
-            await self._edit(channel)
-            await self._delete(channel)
-
-    async def _strike(self):
-        channel, rng = self._rng.choice(tuple(self._ids)), self._rng
-        match rng.choices(("posts", "silent", "edits", "deletes", "figures"), (50, 3, 30, 10, 7))[0]:
-            case "posts":
-                await self._publish(channel, rng.randrange(1, 20), silent=False)
-            case "silent":
-                await self._publish(channel, rng.randrange(1, 6), silent=True)
-            case "edits":
-                await self._edit(channel)
-            case "deletes":
-                await self._delete(channel)
-            case "figures":
-                self.done["figures"] += 1
-                await self._sandbox.post(
-                    "/figures", {"channel": channel, "id": self._near(channel, 1)[0], "views": self.done["figures"]}
-                )
-
-    async def _publish(self, channel, count, *, silent):
-        made = await self._sandbox.post("/posts", {"channel": channel, "count": count, "silent": silent})
-        self._ids[channel] += made["ids"]
-        self.done["posts"] += count
-
-    async def _edit(self, channel):
-        self.done["edits"] += 1
-        text = f"edit {self.done['edits']}"
-        await self._sandbox.post("/edits", {"channel": channel, "id": self._near(channel, 1)[0], "text": text})
-
-    async def _delete(self, channel):
-        ids = self._near(channel, self._rng.randrange(1, 4))
-        self._ids[channel] = [one for one in self._ids[channel] if one not in ids]
-        self.done["deletions"] += len(ids)
-        await self._sandbox.post("/deletes", {"channel": channel, "ids": ids})
-
-    def _near(self, channel, count):
-        return self._rng.sample(self._ids[channel][-NEAR:], count)
-
-
 @dataclass
 class Played:
     """What came of a run of kills."""
@@ -204,76 +101,13 @@ class Played:
     kills: list = field(default_factory=list)
     done: Counter = field(default_factory=Counter)
     faults: Counter = field(default_factory=Counter)
-    """lost, raised, doubled, uncounted, uncovered -> how many; none at all is what is promised."""
+    """Kind (``books``) -> how many; none at all is what is promised."""
     told: list = field(default_factory=list)
     """The faults in words, the first of each moment."""
 
     def blame(self, moment, faults):
         self.faults.update({kind: many for kind, (many, _) in faults.items() if many})
         self.told += [f"{moment}: {kind}: {many}, {first}" for kind, (many, first) in faults.items() if many]
-
-
-def balance(row):
-    """What is wrong in one channel's books, at whatever moment: kind -> (how many, what)."""
-    what = f"channel {row['channel_id']}: {dict(row)}"
-    uncounted = (row["rows"] - row["marked"]) - (row["added"] - row["deleted"])
-    twice = (row["added"] - row["rows"], row["deleted"] - row["marked"], row["edited"] - row["versions"])
-    return {
-        "doubled": (sum(max(0, more) for more in twice) + row["told_twice"], what),
-        "uncounted": (max(0, uncounted), what),
-    }
-
-
-def compare(channel, rows):
-    """What the rows and the ledger of one channel don't agree on."""
-    exists = {post["id"]: None if post["service"] else post["text"] for post in channel["posts"]}
-    live = {row["message_id"]: row["text"] if row["kind"] == "post" else None for row in rows if not row["deleted"]}
-    lost = [post_id for post_id, text in exists.items() if live.get(post_id, 0) != text]
-    raised = sorted(live.keys() - exists.keys())
-    return {
-        "lost": (len(lost), f"channel {channel['id']}: {lost[:9]}"),
-        "raised": (len(raised), f"channel {channel['id']}: {raised[:9]}"),
-    }
-
-
-@asynccontextmanager
-async def connected(dsn):
-    connection = await asyncpg.connect(dsn)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-class Ledger:
-    """The database beside what the sandbox says that exists."""
-
-    def __init__(self, sandbox, dsn):
-        self._sandbox, self._dsn = sandbox, dsn
-
-    async def books(self):
-        """Whatever is wrong at this moment, a dead daemon's half-done work included."""
-        async with connected(self._dsn) as connection:
-            found = [balance(row) for row in await connection.fetch(BOOKS)]
-            added = sum(row["added"] for row in await connection.fetch(BOOKS))
-            summed = await connection.fetchval(SUMMED)
-        return [*found, {"doubled": (max(0, summed - added), f"jobs told of {summed} posts, {added} were added")}]
-
-    async def truth(self):
-        """Whatever differs, now that nothing happens any more; and whether all that happened has been heard of."""
-        faults, heard = [], True
-        async with connected(self._dsn) as connection:
-            for channel in (await self._sandbox.get("/ledger"))["channels"]:
-                faults.append(compare(channel, await connection.fetch(HELD, channel["id"])))
-                state = await connection.fetchrow(STATE, channel["id"])
-                heard = heard and state["pts"] == channel["pts"]
-                doubtful = not state["whole"] or state["doubt_since"] is not None
-                faults.append({"uncovered": (int(doubtful), f"channel {channel['id']}: {dict(state)}")})
-        return faults, heard
-
-
-def clean(faults):
-    return not any(many for one in faults for many, _ in one.values())
 
 
 @dataclass
