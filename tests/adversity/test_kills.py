@@ -19,8 +19,7 @@ async def test_after_kills_the_database_equals_the_ledger_and_all_counts_are_rig
 @pytest.mark.parametrize("order", GOES_WRONG)
 async def test_a_wrong_order_of_commits_is_found_out(tmp_path, order):
     """The control of the kills: what the ledger and the books would show if they were taken for harmless."""
-    (kill,) = controls(seed=3, kills=1)[order]
-    played = await play(tmp_path, [kill], seed=3, order=order)
+    played = await play(tmp_path, controls(seed=3)[order], seed=3, order=order)
     assert played.faults[GOES_WRONG[order]], "no kill shows in the ledger what this order loses or doubles"
 
 
