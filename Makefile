@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 CONFIG ?= config/sandbox.yaml
 TOOLS := iproute2 util-linux procps curl systemd
 
-.PHONY: install run test conformance lint mutants fuzz bench tools lock clean
+.PHONY: install run test conformance lint mutants fuzz adversity bench tools lock clean
 
 install: $(STAMP)
 
@@ -54,6 +54,13 @@ fuzz: $(STAMP)
 	@TELEWARDEN_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --timeout 0 --durations 0 \
 		tests/actors/runtime/test_mailbox_machine.py tests/actors/runtime/test_restart_machine.py \
 		tests/actors/runtime/test_restart.py tests/sandbox/test_parsers.py tests/sandbox/test_differences.py $(PYTEST_ARGS)
+
+# 1,000 storms and 200 kills, about an hour; progress on stderr. One seed alone: python -m tests.adversity.storms --seeds 17
+adversity: $(STAMP)
+	@failed=0; \
+	$(BIN)/python -m tests.adversity.storms --seeds 0-999 --out bench/results/storms.json || failed=1; \
+	$(BIN)/python -m tests.adversity.kills --kills 200 --out bench/results/kills.json || failed=1; \
+	exit $$failed
 
 bench: $(STAMP)
 	$(BIN)/python bench/collect.py --out bench/results/collect.json

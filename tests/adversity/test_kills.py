@@ -1,0 +1,31 @@
+"""Kill -9 at random moments and inside a recording loses nothing and doubles nothing; wrong orders of commits do."""
+
+import pytest
+
+from tests.adversity.kills import GOES_WRONG, Kill, controls, plan, play
+
+KILLS = 10
+
+
+@pytest.mark.timeout(240)
+async def test_after_kills_the_database_equals_the_ledger_and_all_counts_are_right(tmp_path):
+    played = await play(tmp_path, plan(seed=3, kills=KILLS), seed=3)
+    assert len(played.kills) == KILLS
+    assert {bool(kill.point) for kill in played.kills} == {True, False}
+    assert played.done["posts"] > 100 * KILLS
+    assert not played.faults, played.told
+
+
+@pytest.mark.parametrize("order", GOES_WRONG)
+async def test_a_wrong_order_of_commits_is_found_out(tmp_path, order):
+    """The control of the kills: what the ledger and the books would show if they were taken for harmless."""
+    played = await play(tmp_path, controls(seed=3)[order], seed=3, order=order)
+    assert played.faults[GOES_WRONG[order]], "no kill shows in the ledger what this order loses or doubles"
+
+
+@pytest.mark.parametrize("order", GOES_WRONG)
+async def test_a_wrong_order_of_commits_does_no_harm_without_a_kill(tmp_path, order):
+    """So it is the kill that the controls find, and not another defect of theirs."""
+    played = await play(tmp_path, [Kill(after=1.0, gently=True)], seed=3, order=order)
+    assert played.done["posts"] > 100
+    assert not played.faults, played.told
