@@ -51,7 +51,7 @@ from actors.telegram.desk import Desk, Reconnect
 from actors.telegram.dialogs import read_memberships, resolve_names
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.feed import Feed
-from actors.telegram.line import Ask, CatchUp, Check, Line, Save, Task
+from actors.telegram.line import Ask, CatchUp, Check, Line, Listen, Save, Task
 from actors.telegram.link import connected, pause, retry_after
 from actors.telegram.notes import Notes
 from actors.telegram.outlet import Outlet
@@ -67,6 +67,12 @@ KEY_WAIT = 60.0
 """Seconds until a key that the server says it doesn't know is tried once more."""
 READ_AGAIN = 600.0
 """Seconds after which the first page of dialogs is read again when the account connects anew."""
+QUIET = 45.0
+"""Seconds without a push or an answer after which an account that is pushed to asks for one: a session that was ended
+elsewhere hears of it in no other way, and its channels are to go on within a minute."""
+MUTE = 25.0
+"""Seconds of calls without any answer, and without a push, after which the client is given up and its channels are
+heard by others: Telethon takes what it was asked over to each new connection, so none of it fails when one falls."""
 INTRODUCE_AGAIN = 2.0
 """Seconds until an introduction that a busy or restarting roster didn't answer is made once more."""
 DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
@@ -75,7 +81,7 @@ DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
 Asked = FetchHistory | FetchDifference | FindStart | PeekChannels
 
 
-AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Save | Ask
+AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Save | Ask | Listen
 
 
 class Account(TaskActor):
@@ -123,9 +129,12 @@ class Account(TaskActor):
         """When the dialogs were read, in the clock's monotonic seconds."""
         self._failures = 0
         self._key_doubted = False
+        self._heard_at = float("-inf")
+        """When the last push came, in the clock's monotonic seconds."""
 
     async def started(self) -> None:
         self.spawn_task(self._live(), name="client")
+        self.tell_later(QUIET, Listen())
 
     async def stopping(self) -> None:
         self._notes.keep_state(self._feed.state)
@@ -147,6 +156,8 @@ class Account(TaskActor):
                 return self._notes.save()
             case Ask(request=request):
                 self._ask(request)
+            case Listen():
+                self._listen()
             case _:
                 assert_never(message)
         return None
@@ -302,6 +313,10 @@ class Account(TaskActor):
     def check(self) -> None:
         if self._is_of_wrong_kind:
             raise Reconnect(self._id)
+        if self._caller is not None and self._caller.unanswered_for >= MUTE:
+            quiet = self.owner.clock.monotonic() - self._heard_at
+            if quiet >= MUTE:
+                raise TryAgain(self._id, "connect", "nothing is answered")
 
     async def _enter(self, state: AccountState, cause: str | None) -> None:
         self._state = state
@@ -360,6 +375,15 @@ class Account(TaskActor):
     async def keep_floods(self) -> None:
         await self._notes.save()
 
+    def _listen(self) -> None:
+        quiet = QUIET
+        if self._caller is not None and self._pushed_to:
+            quiet = self.owner.clock.monotonic() - max(self._heard_at, self._caller.answered_at)
+            if quiet >= QUIET:
+                self._put(CatchUp(tell=False), first=True)
+        self.tell_later(max(QUIET - quiet, 1.0) if quiet < QUIET else QUIET, Listen())
+
     def _take_push(self, raw: Any) -> None:
+        self._heard_at = self.owner.clock.monotonic()
         self._feed.take(raw)
         self._notes.keep_state(self._feed.state)

@@ -156,8 +156,7 @@ class Channel(TaskActor):
             case ChannelFigures():
                 self._record(self._held.take_figures(message))
             case ChannelSeen(head=head):
-                if not self._held.take_head(head):
-                    self._metrics.calls_avoided.inc()
+                self._take_head(head)
             case ChannelMoved(pts=pts):
                 self._held.take_hint(pts)
             case GapDue():
@@ -194,10 +193,14 @@ class Channel(TaskActor):
     # --- what comes in ---------------------------------------------------------------------------------------------
 
     def _take_job(self, job: ParseChannel) -> None:
-        if not self._held.take_head(job.head):
-            self._metrics.calls_avoided.inc()
         self._jobs[job.job_id] = job.head
-        # The job's word is fresher than an old backoff; a flood wait is the account's to keep: it refuses early calls.
+        self._take_head(job.head)
+
+    def _take_head(self, head: ChannelHead) -> None:
+        if not self._held.take_head(head):
+            self._metrics.calls_avoided.inc()
+        # Somebody has just been answered for this channel, maybe a new reader, which is fresher than an old backoff; a
+        # flood wait is the account's to keep: it refuses early calls.
         self._failures = 0
         if self._wait is not None:
             self._wait.cancel()

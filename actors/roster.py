@@ -43,8 +43,9 @@ from actors.telegram.follow import USABLE
 logger = logging.getLogger(__name__)
 
 KEY = "roster"
-FAILOVER_AFTER = 60.0
-"""Seconds that a channel waits for a reader that is away but not lost."""
+FAILOVER_AFTER = 20.0
+"""Seconds that a channel waits for a reader that is away but not lost: beside the half minute in which a call shows
+that nothing is answered, its channels go on within a minute."""
 PEEK = 100
 """Channels per messages.getPeerDialogs."""
 PEEK_WITHIN = 300.0

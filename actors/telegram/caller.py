@@ -15,7 +15,7 @@ from actors.messages import AccountId, ChannelId
 from actors.runtime.clock import Clock
 from actors.telegram.budget import Budgets
 from actors.telegram.client import AccountClient
-from actors.telegram.faults import FAULTS, Call, translate
+from actors.telegram.faults import FAULTS, TRANSPORT, Call, translate
 
 
 class CallMetrics(Protocol):
@@ -61,12 +61,21 @@ class Caller:
         self._on_flood = on_flood
         self._budgets = budgets or Budgets()
         self._metrics = metrics or NoMetrics()
+        self.answered_at = clock.monotonic()
+        """When Telegram last answered, if by an error, in the clock's monotonic seconds."""
+        self._unanswered_at: float | None = None
+        """When the first of the calls was made that have had no answer since."""
 
     @property
     def waiting(self) -> bool:
         """Whether any method is inside a flood wait now."""
         now = self._clock.now()
         return any(until > now for until in self._waits.values())
+
+    @property
+    def unanswered_for(self) -> float:
+        """Seconds since the first of the calls without an answer was made; 0 where the last one has had one."""
+        return 0.0 if self._unanswered_at is None else self._clock.monotonic() - self._unanswered_at
 
     async def __call__(self, request: Any, *, channel_id: ChannelId | None = None) -> Any:
         """Send one request, return its result.
@@ -78,17 +87,26 @@ class Caller:
         method = method_of(request)
         self._refuse_inside_a_wait(method)
         call = Call(self.account_id, method, channel_id)
-        self._budgets.called(method, self._clock.monotonic())
+        called_at = self._clock.monotonic()
+        self._budgets.called(method, called_at)
         try:
             async with asyncio.timeout(self._timeout):
                 result = await self._client.ask(request)
         except FAULTS as fault:
+            self._note_answer(called_at, answered=not isinstance(fault, TRANSPORT))
             decision = self._remember(translate(fault, call))
             self._metrics.call_made(method, type(decision).__name__)
             # Not "from fault": some of Telethon's texts quote the bytes that it couldn't read.
             raise decision from None
         self._metrics.call_made(method, "ok")
+        self._note_answer(called_at, answered=True)
         return result
+
+    def _note_answer(self, called_at: float, *, answered: bool) -> None:
+        if answered:
+            self.answered_at, self._unanswered_at = self._clock.monotonic(), None
+        elif self._unanswered_at is None:
+            self._unanswered_at = called_at
 
     def _refuse_inside_a_wait(self, method: str) -> None:
         until = self._waits.get(method)

@@ -35,7 +35,7 @@ class Host(Protocol):
     """The account that the desk works for."""
 
     def check(self) -> None:
-        """Raise ``Reconnect`` where this client is no longer of the kind that is needed."""
+        """Raise ``Reconnect`` where this client isn't of the kind that is needed, ``TryAgain`` where it is mute."""
 
     async def keep_floods(self) -> None:
         """Write down the waits that Telegram has just told."""
@@ -70,6 +70,7 @@ class Desk:
             except CALL_FAULTS as fault:
                 await self._take_fault(fault, task)
                 watch.check()
+                self._host.check()
             else:
                 if task.later is not None:
                     task.later.reply(reply)

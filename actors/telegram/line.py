@@ -45,6 +45,11 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """The account's own mail: ask, where nothing has come for long, whether anything still can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Save:
     """The account's own mail: write down what isn't yet."""
 

@@ -3,11 +3,16 @@
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from telethon import TelegramClient
 
+from config.model import Telegram
 from sandbox.client import Sandbox
 from tests.adversity.storm import FastTree
+
+MOST_HURRIED = timedelta(seconds=1)
+"""A call may take so long on a busy machine."""
 
 
 class Haste:
@@ -38,6 +43,8 @@ async def hurried_tree(store, dsn, *, faster, start=None, prepare=None, **shape)
         haste = Haste(sandbox.dc.clock, faster)
         haste.start()
         tree = FastTree(sandbox, store)
+        # Telethon's waits are the wall clock's, ours for its answers too.
+        tree.telegram = Telegram(request_timeout=max(Telegram().request_timeout / faster, MOST_HURRIED))
         tree.dsn, tree.faster, tree.haste = dsn, faster, haste
         if prepare is not None:
             prepare(sandbox)

@@ -6,6 +6,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 from telethon import TelegramClient
@@ -13,7 +14,7 @@ from telethon import TelegramClient
 from actors.runtime.clock import LoopClock
 from actors.runtime.owner import LoopOwner
 from actors.supervisor import Parts, Root
-from config.model import Collection, Settings
+from config.model import Collection, Settings, Telegram
 from sandbox.client import Sandbox
 from sandbox.faults import Rule, Turbulence
 from tests.actors.telegram.house import place_of
@@ -46,11 +47,12 @@ class FastTree(Tree):
     """A tree whose own waits pass faster."""
 
     faster = FASTER
+    telegram = Telegram()
 
     def start(self, start=ALL, **collection):
         self.owner = LoopOwner(clock=FastClock(self.faster))
         parts = Parts(
-            settings=Settings(collection=Collection(start=start, **collection)),
+            settings=Settings(collection=Collection(start=start, **collection), telegram=self.telegram),
             store=self.store,
             metrics=self.metrics,
             datacenter=place_of(self.sandbox),
@@ -67,11 +69,13 @@ class Storm:
     tree: FastTree
     seed: int
     posts: int
+    channel: Any = None
+    """The first one where none is named."""
 
     def __post_init__(self):
         self.rng = random.Random(self.seed)
         self.dc = self.tree.sandbox.dc
-        self.channel = self.dc.world.channel(self.tree.channels[0]["id"])
+        self.channel = self.channel or self.dc.world.channel(self.tree.channels[0]["id"])
         self.published = 0
 
     async def rage(self):
