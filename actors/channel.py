@@ -56,6 +56,9 @@ logger = logging.getLogger(__name__)
 UNRECORDED = 16
 """Records that the recorder may hold before no more is fetched: it keeps the wire busy during a commit, and memory
 bounded."""
+CROWDED = 4000
+"""Posts waiting for their commit beyond which a channel fetches a page only once its last is stored: what the recorder
+has no room for was fetched in vain."""
 JOB_PATIENCE = 6
 """Failed attempts in a row after which a job is told; the channel itself goes on trying."""
 FLOOD_PATIENCE = timedelta(seconds=60)
@@ -135,6 +138,7 @@ class Channel(TaskActor):
         self._wait: Timer | None = None
         self._gap: Timer | None = None
         self._gap_tries = 0
+        self._crowded = False
         self._loaded = False
         self._jobs: dict[JobId, ChannelHead] = {}
         """Job -> the head up to which it wants the channel whole."""
@@ -243,6 +247,7 @@ class Channel(TaskActor):
 
     def _settle(self, answer: Recorded | RecordFailed) -> None:
         self._held.settle(answer.ticket, recorded=isinstance(answer, Recorded))
+        self._crowded = isinstance(answer, Recorded) and answer.backlog > CROWDED
         if isinstance(answer, RecordFailed):
             self._pause(retry_after(5, self._rng))
         self._end_jobs()
@@ -269,7 +274,8 @@ class Channel(TaskActor):
             self._end_jobs()
         if self._wait is None:
             self._record(self._held.unsaid())
-        if self._asking or self._wait is not None or len(self._held.in_flight) >= UNRECORDED:
+        most = 1 if self._crowded else UNRECORDED
+        if self._asking or self._wait is not None or len(self._held.in_flight) >= most:
             return
         match self._held.next_step():
             case "start":

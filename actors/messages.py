@@ -347,6 +347,8 @@ class Recorded:
     added: int
     edited: int
     deleted: int
+    backlog: int = 0
+    """Posts that waited for their commit when this one was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,7 +131,7 @@ class Recorder(TaskActor):
             self._metrics.posts_parsed.inc(answer.added)
             self._metrics.posts_edited.inc(answer.edited)
             self._metrics.posts_deleted.inc(answer.deleted)
-            self._answer(record.reply_key, answer)
+            self._answer(record.reply_key, replace(answer, backlog=self._pending_posts))
 
     async def _stored(self, batch: list[Record]) -> tuple[Recorded, ...]:
         """Commit; where PostgreSQL refuses a value, in halves, down to the post that it can't keep."""
