@@ -68,8 +68,8 @@ class Caller:
         now = self._clock.now()
         return any(until > now for until in self._waits.values())
 
-    async def __call__(self, request: Any, *, channel_id: ChannelId | None = None) -> Any:
-        """Send one request, return its result.
+    async def __call__(self, request: Any, *, channel_id: ChannelId | None = None, dc_id: int | None = None) -> Any:
+        """Send one request, return its result. ``dc_id``: where it is to be answered, if not at home.
 
         Raises:
             FloodWaited, ChannelLost, AccountUnusable, TryAgain, Refused: what ``faults`` makes of the answer.
@@ -81,7 +81,7 @@ class Caller:
         self._budgets.called(method, self._clock.monotonic())
         try:
             async with asyncio.timeout(self._timeout):
-                result = await self._client.ask(request)
+                result = await self._client.ask(request, dc_id=dc_id)
         except FAULTS as fault:
             decision = self._remember(translate(fault, call))
             self._metrics.call_made(method, type(decision).__name__)
