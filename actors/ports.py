@@ -157,8 +157,11 @@ class Media(Protocol):
     async def rules_of(self, channel_id: ChannelId) -> str | None:
         """Under which rules the channel's files were noted; None for one whose files never were."""
 
-    async def wanted(self, *, limit: int) -> tuple[WantedFile, ...]:
-        """What is due, longest due first. One without carriers has lost its last post."""
+    async def wanted(self, *, limit: int, besides: Iterable[int] = ()) -> tuple[WantedFile, ...]:
+        """What is due, longest due first; what was met first in one of the channels ``besides`` is left out.
+
+        A file without carriers has lost its last post.
+        """
 
     async def waiting(self) -> int:
         """How many files are wanted, due or not."""

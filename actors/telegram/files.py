@@ -69,7 +69,7 @@ class Files:
         """One call, one more where the file has moved to another data centre. Raises: FileLost."""
         place = self._places.get(request.file_key)
         if place is None:
-            raise FileLost(self._call.account_id, request.file_key, "it wasn't located")
+            raise FileLost(self._call.account_id, request.file_key, "it wasn't located", expired=False)
         try:
             return await self._fetch(place, request)
         except FileMoved as fault:
@@ -79,7 +79,7 @@ class Files:
             if not fault.cause.startswith(EXPIRED):
                 raise
             self._places.pop(request.file_key, None)
-            raise FileLost(fault.account_id, request.file_key, fault.cause) from fault
+            raise FileLost(fault.account_id, request.file_key, fault.cause, expired=True) from fault
 
     async def _fetch(self, place: Place, request: FetchPart) -> FilePart:
         ask = functions.upload.GetFileRequest(place.location, offset=request.offset, limit=PART)

@@ -46,7 +46,8 @@ ON CONFLICT DO NOTHING
 """
 # A file whose last post was gone has found another one.
 _WANT = """
-INSERT INTO files AS f (file_key) SELECT DISTINCT * FROM unnest($1::text[]) AS n (file_key) ORDER BY 1
+INSERT INTO files AS f (file_key, channel_id)
+SELECT DISTINCT ON (file_key) * FROM unnest($1::text[], $2::bigint[]) AS n (file_key, channel_id) ORDER BY file_key
 ON CONFLICT (file_key) DO UPDATE SET state = 'wanted', cause = NULL, attempts = 0, due_at = now()
 WHERE f.state = 'failed' AND f.cause = 'gone'
 """
@@ -66,7 +67,7 @@ FROM files f, LATERAL (
         ORDER BY n.message_id DESC LIMIT $2
     ) newest
 ) c
-WHERE f.state = 'wanted' AND f.due_at <= now()
+WHERE f.state = 'wanted' AND f.due_at <= now() AND f.channel_id <> ALL($3::bigint[])
 ORDER BY f.due_at LIMIT $1
 """
 _WAITING = "SELECT count(*) FROM files WHERE state = 'wanted'"
@@ -140,7 +141,7 @@ class StoredMedia:
         ]
         async with self._database.writing() as connection:
             await connection.execute(_NOTE, *columns)
-            await connection.execute(_WANT, [file.file_key for file in noted if file.skipped is None])
+            await connection.execute(_WANT, *_columns(noted))
 
     async def mark(self, channel_id: ChannelId, *, counted: int, rules: str) -> None:
         await self._execute(_MARK, channel_id, counted, rules)
@@ -149,7 +150,7 @@ class StoredMedia:
         rows = await self._fetch(_RULES_OF, channel_id)
         return rows[0][0] if rows else None
 
-    async def wanted(self, *, limit: int) -> tuple[WantedFile, ...]:
+    async def wanted(self, *, limit: int, besides: Iterable[int] = ()) -> tuple[WantedFile, ...]:
         return tuple(
             WantedFile(
                 file_key=row["file_key"],
@@ -157,7 +158,7 @@ class StoredMedia:
                 attempts=row["attempts"],
                 carriers=tuple((ChannelId(channel_id), message_id) for channel_id, message_id in row["carriers"] or ()),
             )
-            for row in await self._fetch(_WANTED, limit, CARRIERS)
+            for row in await self._fetch(_WANTED, limit, CARRIERS, list(besides))
         )
 
     async def waiting(self) -> int:
@@ -205,3 +206,8 @@ class StoredMedia:
     async def _execute(self, query: str, *arguments: Any) -> None:
         async with self._database.writing() as connection:
             await connection.execute(query, *arguments)
+
+
+def _columns(noted: Iterable[PostFile]) -> tuple[list[str], list[ChannelId]]:
+    wanted = [file for file in noted if file.skipped is None]
+    return [file.file_key for file in wanted], [file.channel_id for file in wanted]

@@ -10,6 +10,7 @@ CREATE TABLE blobs (
 -- A file of Telegram's: each once, however many posts carry it. Nothing here belongs to one account.
 CREATE TABLE files (
     file_key text PRIMARY KEY, -- photo-ID, document-ID
+    channel_id bigint NOT NULL, -- where it was met first
     state text NOT NULL DEFAULT 'wanted' CHECK (state IN ('wanted', 'stored', 'failed')),
     sha256 bytea REFERENCES blobs (sha256),
     cause text,      -- of a failure, or why it has to wait

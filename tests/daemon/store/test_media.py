@@ -168,6 +168,14 @@ async def test_a_postponed_file_is_due_later_and_counts_its_failures(followed):
     assert await states(followed) == {1: ("wanted", "timeout")}
 
 
+async def test_files_of_some_channels_can_be_passed_over(followed):
+    await followed.posts.record([record(post(1, media=photo(11)))])
+    await followed.posts.record([record(post(7, media=photo(17), channel_id=SPORT), channel_id=SPORT)])
+    await note_all(followed)
+    await note_all(followed, SPORT)
+    assert [file.file_key for file in await followed.media.wanted(limit=9, besides=[NEWS])] == ["photo-17"]
+
+
 async def test_a_file_goes_with_its_last_post_and_comes_back_with_another(followed):
     await followed.posts.record([record(post(1, media=photo(11)), post(2, media=photo(11)))])
     await note_all(followed)
