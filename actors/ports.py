@@ -178,7 +178,7 @@ class Media(Protocol):
         """The post doesn't carry it any more, or is gone. With its last post the file is given up."""
 
     async def page(self, channel_id: ChannelId, *, after_id: int, limit: int) -> tuple[FileRow, ...]:
-        """Ascending by message id, ids above ``after_id``."""
+        """All files of ``limit`` messages, ascending by message id, ids above ``after_id``."""
 
     async def blob(self, sha256: Sha256) -> Blob | None: ...
 

@@ -21,7 +21,9 @@ ORDER BY c.id
 """  # noqa: S608 - a sum of columns
 
 _UNSEEN = """
-SELECT p.channel_id, p.message_id, f.file_key, p.media ->> 'mime' AS mime, p.media ->> 'file_name' AS name,
+SELECT p.channel_id, p.message_id, f.file_key,
+    CASE WHEN p.media ->> 'type' = 'photo' THEN 'image/jpeg' ELSE p.media ->> 'mime' END AS mime,
+    p.media ->> 'file_name' AS name,
     CASE WHEN p.media ->> 'type' = 'photo' THEN 'photo' WHEN p.media ->> 'kind' = 'round' THEN 'video'
         WHEN p.media ->> 'kind' = 'custom_emoji' THEN 'sticker' ELSE coalesce(p.media ->> 'kind', 'document')
     END AS kind,
@@ -97,8 +99,10 @@ SELECT n.message_id, n.file_key, n.kind, coalesce(b.size, n.size) AS size, n.mim
     CASE WHEN n.skipped IS NULL THEN encode(f.sha256, 'hex') END AS sha256,
     CASE WHEN n.skipped IS NULL THEN b.stored_at END AS stored_at
 FROM post_files n LEFT JOIN files f USING (file_key) LEFT JOIN blobs b ON b.sha256 = f.sha256
-WHERE n.channel_id = $1 AND n.message_id > $2
-ORDER BY n.message_id, n.file_key LIMIT $3
+WHERE n.channel_id = $1 AND n.message_id IN (
+    SELECT DISTINCT message_id FROM post_files WHERE channel_id = $1 AND message_id > $2 ORDER BY message_id LIMIT $3
+)
+ORDER BY n.message_id, n.file_key
 """
 _BLOB = """
 SELECT encode(b.sha256, 'hex') AS sha256, b.size, n.mime, n.name
