@@ -26,7 +26,7 @@ from daemon.admin.access import Access, TokenFileInvalid
 from daemon.admin.server import AddressUnavailable, AdminServer
 from daemon.keys import MasterKeyRefused, MasterKeys, load_master_keys
 from daemon.logs import secrets_of, setup_logging
-from daemon.media.opening import open_blobs
+from daemon.media.opening import BlobsRefused, open_blobs
 from daemon.sandbox_process import SandboxFailed, SandboxProcess
 from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.errors import StoreRefused
@@ -51,6 +51,7 @@ class StateRefused(Exception):
 
 
 REFUSALS = (
+    BlobsRefused,
     StoreRefused,
     SandboxFailed,
     AddressUnavailable,

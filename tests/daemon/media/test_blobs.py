@@ -1,15 +1,22 @@
 """What the port promises of files by content, of every store that implements it."""
 
+import itertools
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import urllib.request
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from actors.errors import BlobsUnavailable
+from config.model import S3, Media, Settings
 from daemon.media.folder import FolderBlobs
+from daemon.media.opening import BlobsRefused, open_blobs
+from daemon.media.s3 import S3Blobs
 
 CONTENT = bytes(range(256)) * 5000
 
@@ -23,14 +30,57 @@ def folder(tmp_path):
     return tmp_path / "media"
 
 
-@pytest.fixture
-async def blobs(folder):
-    return FolderBlobs(folder)
+@pytest.fixture(params=["folder", "s3"])
+def blobs(request, folder):
+    if request.param == "folder":
+        return FolderBlobs(folder)
+    return request.getfixturevalue("bucket").open(folder)
 
 
 async def content_of(blobs, name):
     chunks = await blobs.read(name)
     return None if chunks is None else b"".join([chunk async for chunk in chunks])
+
+
+class Bucket:
+    """A bucket on a server of its own kind, in a process of its own."""
+
+    def __init__(self, process, endpoint):
+        self.process, self.endpoint = process, endpoint
+        self.names = (f"bucket-{number}" for number in itertools.count(1))
+
+    def settings(self, **changed):
+        said = {"endpoint": self.endpoint, "region": "eu-central-1", "access_key_id": "id", "secret_access_key": "key"}
+        return S3(**{**said, **changed})
+
+    def open(self, folder):
+        name = next(self.names)
+        request = urllib.request.Request(f"{self.endpoint}/{name}", method="PUT", data=LOCATION)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 200
+        return S3Blobs(f"s3://{name}/of/media", folder / "partial", self.settings())
+
+
+LOCATION = (
+    b"<CreateBucketConfiguration><LocationConstraint>eu-central-1</LocationConstraint></CreateBucketConfiguration>"
+)
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """moto's S3 server on loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [Path(sys.executable).with_name("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        for line in process.stderr:
+            if "Running on" in line:
+                break
+        drain = threading.Thread(target=process.stderr.read)
+        drain.start()
+        yield Bucket(process, f"http://127.0.0.1:{port}")
+        process.terminate()
+        drain.join()
 
 
 async def put(blobs, file_key, content, step=500_000):
@@ -148,3 +198,51 @@ async def test_what_was_written_before_a_kill_is_there_and_goes_on(folder):
     await blobs.append("photo-1", held * 1000, b"the end")
     expected = b"".join(number.to_bytes(4) * 250 for number in range(held)) + b"the end"
     assert await content_of(blobs, await blobs.finish("photo-1")) == expected
+
+
+# The bucket alone
+
+
+async def test_a_file_larger_than_one_part_of_an_upload_arrives_whole(bucket, folder):
+    blobs, content = bucket.open(folder), CONTENT * 10
+    name = await put(blobs, "document-1", content, step=5_000_000)
+    assert len(content) > 12_000_000
+    assert name == digest(content)
+    assert await content_of(blobs, name) == content
+    assert list((folder / "partial").iterdir()) == []
+
+
+async def test_what_a_bucket_refuses_is_told_in_one_line_and_the_file_stays(bucket, folder):
+    blobs = S3Blobs("s3://missing-bucket", folder / "partial", bucket.settings())
+    await blobs.append("photo-1", 0, b"content")
+    with pytest.raises(BlobsUnavailable) as refused:
+        await blobs.finish("photo-1")
+    assert "\n" not in str(refused.value)
+    assert "missing-bucket" in str(refused.value)
+    assert await blobs.held("photo-1") == 7
+
+
+async def test_a_server_that_is_away_is_told(folder):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    away = S3(endpoint=f"http://127.0.0.1:{port}", region="x", access_key_id="id", secret_access_key="key")
+    blobs = S3Blobs("s3://some-bucket/x", folder / "partial", away)
+    with pytest.raises(BlobsUnavailable, match="S3: "):
+        await blobs.read(digest(b"x"))
+
+
+# Opening
+
+
+def test_the_settings_say_where_files_are_kept(tmp_path, monkeypatch):
+    opened = open_blobs(Settings(state_dir=tmp_path))
+    assert isinstance(opened, FolderBlobs)
+    assert opened.path("photo-1") == tmp_path / "media" / "partial" / "photo-1"
+    s3 = open_blobs(Settings(state_dir=tmp_path, media=Media(store="s3://some-bucket/x", s3=S3(region="x"))))
+    assert isinstance(s3, S3Blobs)
+    assert s3.path("photo-1") == tmp_path / "media" / "partial" / "photo-1"
+    assert not (tmp_path / "media").exists()
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    monkeypatch.delitem(sys.modules, "daemon.media.s3")
+    with pytest.raises(BlobsRefused, match=r"pip install 'telewarden\[s3\]'"):
+        open_blobs(Settings(state_dir=tmp_path, media=Media(store="s3://some-bucket/x")))
