@@ -58,7 +58,9 @@ class Bucket:
         request = urllib.request.Request(f"{self.endpoint}/{name}", method="PUT", data=LOCATION)
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 200
-        return S3Blobs(f"s3://{name}/of/media", folder / "partial", self.settings())
+        blobs = S3Blobs(f"s3://{name}/of/media", folder / "partial", self.settings())
+        blobs.address = f"s3://{name}/of/media"
+        return blobs
 
 
 LOCATION = (
@@ -220,6 +222,19 @@ async def test_what_a_bucket_refuses_is_told_in_one_line_and_the_file_stays(buck
     assert "\n" not in str(refused.value)
     assert "missing-bucket" in str(refused.value)
     assert await blobs.held("photo-1") == 7
+
+
+async def test_what_the_settings_dont_say_comes_from_the_environment(bucket, folder, monkeypatch):
+    named = bucket.open(folder)
+    name = await put(named, "photo-1", CONTENT)
+    for variable, value in (
+        ("AWS_ENDPOINT_URL", bucket.endpoint),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "key"),
+    ):
+        monkeypatch.setenv(variable, value)
+    assert await content_of(S3Blobs(named.address, folder / "partial", S3()), name) == CONTENT
 
 
 async def test_a_server_that_is_away_is_told(folder):
