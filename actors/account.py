@@ -30,8 +30,10 @@ from actors.messages import (
     DescribeAccount,
     FetchDifference,
     FetchHistory,
+    FetchPart,
     FindStart,
     Introduce,
+    LocateFiles,
     MembershipsRead,
     PeekChannels,
     Profile,
@@ -78,7 +80,7 @@ INTRODUCE_AGAIN = 2.0
 DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
 """States in which the key is wiped: it opens nothing any more, and asking with it again can only harm."""
 
-Asked = FetchHistory | FetchDifference | FindStart | PeekChannels
+Asked = FetchHistory | FetchDifference | FindStart | PeekChannels | LocateFiles | FetchPart
 
 
 AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Save | Ask | Listen
@@ -88,7 +90,8 @@ class Account(TaskActor):
     """Keeps one user signed in, and reads for the channels that it is told to read for.
 
     ``DescribeAccount`` is answered at once, whatever Telegram does. Calls (``FetchHistory``, ``FetchDifference``,
-    ``FindStart``, ``PeekChannels``) are made one by one; while the account isn't connected they fail with ``TryAgain``.
+    ``FindStart``, ``PeekChannels``, ``LocateFiles``, ``FetchPart``) are made one by one; while the account isn't
+    connected they fail with ``TryAgain``.
     """
 
     def __init__(
@@ -144,7 +147,7 @@ class Account(TaskActor):
 
     def on_receive(self, message: AccountMessage) -> object:
         match message:
-            case FetchHistory() | FetchDifference() | FindStart() | PeekChannels():
+            case FetchHistory() | FetchDifference() | FindStart() | PeekChannels() | LocateFiles() | FetchPart():
                 return self._queue(message)
             case DescribeAccount():
                 return self._describe()

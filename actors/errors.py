@@ -84,6 +84,22 @@ class StoreUnavailable(ActorsError):
     """The database can't be reached or asks to try again; nothing was written."""
 
 
+class BlobsUnavailable(ActorsError):
+    """The store of files can't be used just now: a full disk, a server that is away. What was written stays."""
+
+
+class FileLost(ActorsError):
+    """An account doesn't know (any more) where a file lies, or its reference has expired: have it located again."""
+
+    def __init__(self, account_id: AccountId, file_key: str, cause: str, *, expired: bool) -> None:
+        super().__init__(f"account {account_id} must locate {file_key} again: {cause}")
+        self.account_id = account_id
+        self.file_key = file_key
+        self.cause = cause
+        self.expired = expired
+        """Whether the service said so; else this client was never told where it lies."""
+
+
 class PostRefused(ActorsError):
     """PostgreSQL can't keep a value of this batch; nothing was written. Its text names the error, never the value."""
 

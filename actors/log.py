@@ -142,5 +142,19 @@ STORE_UNAVAILABLE = _event(
     ru="⚠️ PostgreSQL недоступен, повтор через {seconds} с: {cause}",
     en="⚠️ PostgreSQL can't be reached, again in {seconds} s: {cause}",
 )
+FILE_FAILED = _event(
+    "file_failed",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="⚠️ Файл {file_key} сообщения {message_id} канала {channel_id} не получить: {cause}",
+    en="⚠️ File {file_key} of message {message_id} of channel {channel_id} can't be had: {cause}",
+)
+BLOBS_UNAVAILABLE = _event(
+    "blobs_unavailable",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="⚠️ Хранилище файлов недоступно, повтор через {seconds} с: {cause}",
+    en="⚠️ The store of files can't be used, again in {seconds} s: {cause}",
+)
 STOPPING = _event("stopping", logger="telewarden", ru="🛑 Остановка: {reason}", en="🛑 Stopping: {reason}")
 STOPPED = _event("stopped", logger="telewarden", ru="👋 Остановлен", en="👋 Stopped")

@@ -17,6 +17,8 @@ ChannelId = NewType("ChannelId", int)
 """Bare channel id, without the Bot API ``-100`` prefix."""
 JobId = NewType("JobId", str)
 SignInId = NewType("SignInId", str)
+Sha256 = NewType("Sha256", str)
+"""64 hexadecimal digits, lower case: the name of a blob."""
 
 AccountState = Literal[
     "signed_out", "connecting", "active", "flooded", "frozen", "revoked", "banned", "duplicated", "parked", "disabled"
@@ -202,6 +204,55 @@ class PeekChannels(Request[ChannelsPeeked]):
     """Ask for the top message and pts of up to 100 channels: one RPC where all can be seen, bisected otherwise."""
 
     channel_ids: tuple[ChannelId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocatedFile:
+    message_id: int
+    file_key: str
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesLocated:
+    """Of the messages that were asked for those that are there and carry a file."""
+
+    files: tuple[LocatedFile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocateFiles(Request[FilesLocated]):
+    """Ask an account to read up to 100 messages again and remember where their files lie: one RPC.
+
+    Where a file lies is known to this account alone, and not for long. Raises as ``FetchHistory``.
+    """
+
+    channel_id: ChannelId
+    message_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePart:
+    data: bytes = field(repr=False)
+    """Shorter than asked for only at the file's end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchPart(Request[FilePart]):
+    """Ask an account for a part of a file that it has located: one RPC, one more where the file has moved.
+
+    Gives way to what channels ask for. Raises as ``FetchHistory``, and ``FileLost``.
+    """
+
+    channel_id: ChannelId
+    file_key: str
+    offset: int
+    """A multiple of ``PART``."""
+
+
+PART = 512 * 1024
+"""Bytes of a part: within one megabyte and aligned, as core.telegram.org/api/files wants it, and Telethon's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -643,3 +694,72 @@ class Summary:
     channel_id: ChannelId
     added: int
     edited: int
+
+
+# --- files of posts ------------------------------------------------------------------------------------------------
+
+FileState = Literal["wanted", "stored", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostFile:
+    """The file of a stored post, as its description tells. The same file has the same key in every post."""
+
+    channel_id: ChannelId
+    message_id: int
+    file_key: str
+    """``photo-ID`` (its largest size) or ``document-ID``."""
+    kind: str
+    """One of ``config.model.MediaKind``."""
+    size: int | None
+    """Bytes, where Telegram says so."""
+    mime: str | None
+    name: str | None = None
+    protected: bool = False
+    """Whether its post or channel forbids saving it."""
+    skipped: str | None = None
+    """Why it isn't wanted; None for one that is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelFiles:
+    """A channel in which files may be that nobody has looked at, under the rules as they are now."""
+
+    channel_id: ChannelId
+    username: str | None
+    counted: int
+    """How much had happened to its posts before the question was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedFile:
+    file_key: str
+    size: int | None
+    attempts: int
+    carriers: tuple[tuple[ChannelId, int], ...]
+    """Some posts that carry it, newest message first: channel and message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRow:
+    """A post's file as it stands; also what HTTP answers."""
+
+    message_id: int
+    file_key: str
+    kind: str
+    size: int | None
+    mime: str | None
+    name: str | None
+    state: FileState
+    cause: str | None
+    sha256: Sha256 | None
+    stored_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    sha256: Sha256
+    size: int
+    mime: str | None
+    """As Telegram named it: an uploader's word, not to be trusted."""
+    name: str | None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import inf
 from operator import attrgetter
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -63,6 +63,16 @@ class Metrics:
         )
         self.jobs = Counter(
             "telewarden_jobs", "Parse jobs by kind and final state.", ("kind", "state"), registry=registry
+        )
+        self.media_files = Counter(
+            "telewarden_media_files",
+            "Files of posts by what became of them: stored, failed, or skipped by the rules (each post counts).",
+            ("state",),
+            registry=registry,
+        )
+        self.media_bytes = Counter("telewarden_media_bytes", "Bytes fetched of files of posts.", registry=registry)
+        self.media_waiting = Gauge(
+            "telewarden_media_waiting", "Files of posts that are wanted and not stored yet.", registry=registry
         )
         self.loop_lag = Histogram(
             "telewarden_loop_lag_seconds", "How late the loop wakes.", buckets=LAG_BUCKETS, registry=registry

@@ -1,29 +1,35 @@
 """What the actors need from the outside, as protocols. ``daemon`` provides them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from actors.messages import (
     AccountId,
     AccountRow,
     AccountState,
+    Blob,
     ChannelCondition,
+    ChannelFiles,
     ChannelId,
     ChannelRow,
+    FileRow,
     Job,
     JobId,
     JobKind,
     Membership,
     Pace,
     Post,
+    PostFile,
     Profile,
     Record,
     Recorded,
     SessionKey,
+    Sha256,
     Summary,
     UpdateState,
+    WantedFile,
 )
 
 # Every method raises StoreUnavailable when the database can't be reached, and every write OwnershipLost when another
@@ -122,6 +128,86 @@ class Jobs(Protocol):
         """
 
 
+class Media(Protocol):
+    """Which files the stored posts carry, which of them are wanted, and what became of those.
+
+    Nothing is noted while posts are recorded: what is wanted is derived from the posts, again and again, and a mark
+    moves only with what was noted. So no end of the process loses a file.
+    """
+
+    async def unseen_channels(
+        self, rules: str, *, ids: Iterable[int], usernames: Iterable[str], all_channels: bool
+    ) -> tuple[ChannelFiles, ...]:
+        """Of the channels named by id or username (lower case), or of all: those whose posts have changed since their
+        files were noted, or whose files were noted under other ``rules``.
+        """
+
+    async def unseen(self, channel_id: ChannelId, *, limit: int) -> tuple[PostFile, ...]:
+        """Files of posts that aren't noted yet, deleted posts left out."""
+
+    async def forget_skipped(self, channel_id: ChannelId) -> None:
+        """The rules have changed: what was skipped by them is unseen again."""
+
+    async def note(self, files: Iterable[PostFile]) -> None:
+        """Remember these; what isn't skipped is wanted, unless the same file was fetched for another post."""
+
+    async def mark(self, channel_id: ChannelId, *, counted: int, rules: str) -> None:
+        """All files of the channel are noted, as of ``counted`` and under ``rules``."""
+
+    async def rules_of(self, channel_id: ChannelId) -> str | None:
+        """Under which rules the channel's files were noted; None for one whose files never were."""
+
+    async def wanted(self, *, limit: int, besides: Iterable[int] = ()) -> tuple[WantedFile, ...]:
+        """What is due, longest due first; what was met first in one of the channels ``besides`` is left out.
+
+        A file without carriers has lost its last post.
+        """
+
+    async def waiting(self) -> int:
+        """How many files are wanted, due or not."""
+
+    async def keep(self, file_key: str, sha256: Sha256, size: int) -> bool:
+        """The file is stored as this blob; whether that is a new one."""
+
+    async def postpone(self, file_key: str, cause: str, wait: timedelta, *, failed: bool) -> None:
+        """Due again after ``wait``; ``failed`` counts as one more attempt."""
+
+    async def give_up(self, file_key: str, cause: str) -> None: ...
+
+    async def lose(self, file_key: str, channel_id: ChannelId, message_id: int) -> None:
+        """The post doesn't carry it any more, or is gone. With its last post the file is given up."""
+
+    async def page(self, channel_id: ChannelId, *, after_id: int, limit: int) -> tuple[FileRow, ...]:
+        """All files of ``limit`` messages, ascending by message id, ids above ``after_id``."""
+
+    async def blob(self, sha256: Sha256) -> Blob | None: ...
+
+    async def release_unused(self, limit: int) -> tuple[Sha256, ...]:
+        """Forget up to ``limit`` blobs that no post carries any more; the caller removes what they name."""
+
+
+class Blobs(Protocol):
+    """Files by content. Every method raises BlobsUnavailable."""
+
+    async def held(self, file_key: str) -> int:
+        """Bytes that are there of a file on its way; 0 where nothing is."""
+
+    async def append(self, file_key: str, offset: int, data: bytes) -> None:
+        """Write a part, and lose what stood behind it. Once this returns it outlives a power cut."""
+
+    async def discard(self, file_key: str) -> None:
+        """Lose what there is of a file on its way; harmless where nothing is."""
+
+    async def finish(self, file_key: str) -> Sha256:
+        """Make a blob of what has come, all or nothing. The same content twice is one blob."""
+
+    async def read(self, sha256: Sha256) -> AsyncGenerator[bytes, None] | None:
+        """The content, piece by piece; None for a blob that isn't there. Read it to its end, or ``aclose`` it."""
+
+    async def remove(self, sha256: Sha256) -> None:
+        """Harmless where it isn't there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """The one way in to the database."""
@@ -130,6 +216,7 @@ class Store:
     accounts: Accounts
     channels: Channels
     jobs: Jobs
+    media: Media
 
 
 class Keys(Protocol):

@@ -1,8 +1,9 @@
 """The tree: what runs under the root, in which order it starts, and what happens to a child that keeps failing.
 
-Start order: recorder, channels, roster, accounts (with the bot), sign-in, scheduler; stop in reverse, so that pushes
-end before the channels do and the recorder commits what the channels handed over. Channels start before the roster,
-which fills them; accounts start after it, because they introduce themselves to it.
+Start order: recorder, channels, roster, accounts (with the bot), sign-in, scheduler, and where files are wanted the
+downloader; stop in reverse, so that pushes end before the channels do and the recorder commits what the channels handed
+over. Channels start before the roster, which fills them; accounts start after it, because they introduce themselves to
+it.
 """
 
 import logging
@@ -14,11 +15,12 @@ from actors import log
 from actors.account import Account
 from actors.bot import Bot
 from actors.channel import Channel, key_of
+from actors.downloader import Downloader
 from actors.errors import StoreUnavailable
 from actors.messages import AccountDown, AccountId, AccountSignedIn, ChannelId, ChannelsUp
 from actors.metrics import Metrics
 from actors.neighbours import post
-from actors.ports import Store
+from actors.ports import Blobs, Store
 from actors.recorder import Recorder
 from actors.roster import Roster
 from actors.runtime.supervision import Backoff, ChildSpec, Intensity, ParkedChild, Supervisor, SupervisorMessage
@@ -43,6 +45,8 @@ class Parts:
     """Overrides the data centre of stored sessions: the sandbox's, or ``telegram.datacenter``."""
     loopback_only: bool
     bot_token: str | None
+    blobs: Blobs | None = None
+    """Where files of posts are kept; without it none are fetched."""
 
 
 AccountsMessage = AccountSignedIn | SupervisorMessage
@@ -170,6 +174,11 @@ class Root(Supervisor):
             ChildSpec(key="scheduler", factory=self._start_scheduler, shutdown=2.0),
         ):
             await self.start_child(spec)
+        if parts.blobs is not None and parts.settings.media.channels:
+            # Posts are collected without files too: one that keeps failing is parked, and ends nothing else.
+            await self.start_child(
+                ChildSpec(key="downloader", factory=self._start_downloader, shutdown=2.0, policy=Backoff())
+            )
 
     def _start_recorder(self) -> Any:
         return Recorder.start(posts=self._parts.store.posts, metrics=self._parts.metrics, key="recorder")
@@ -191,6 +200,16 @@ class Root(Supervisor):
         parts = self._parts
         return Scheduler.start(
             store=parts.store, schedules=parts.settings.schedules, metrics=parts.metrics, key="scheduler"
+        )
+
+    def _start_downloader(self) -> Any:
+        parts = self._parts
+        return Downloader.start(
+            media=parts.store.media,
+            blobs=parts.blobs,
+            settings=parts.settings.media,
+            metrics=parts.metrics,
+            key="downloader",
         )
 
     def _channel_spec(self, channel_id: ChannelId) -> ChildSpec:

@@ -120,6 +120,10 @@ def _translate(error: Any, reading: Reading) -> None:
             text = f"expected one of {limits['expected'].replace(chr(39), '').replace(' or ', ', ')}{got}"
         case "string_pattern_mismatch":
             text = f"expected text that matches {limits['pattern']}{got}"
+        case "too_short":
+            if error["input"]:
+                return  # elements that were refused aren't counted, and each has a fault of its own
+            text = f"expected at least {limits['min_length']} of them"
         case "string_too_short":
             text = "expected text, got nothing"
         case _:

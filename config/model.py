@@ -6,11 +6,12 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
+    ByteSize,
     ConfigDict,
     Field,
     SecretStr,
@@ -18,7 +19,16 @@ from pydantic import (
     model_validator,
 )
 
-from config.values import check_cron, parse_duration, parse_network, parse_start, parse_timezone, render_duration
+from config.values import (
+    check_cron,
+    parse_duration,
+    parse_network,
+    parse_size,
+    parse_start,
+    parse_store,
+    parse_timezone,
+    render_duration,
+)
 
 
 def _written(parse: Callable[[str], Any]) -> BeforeValidator:
@@ -28,6 +38,8 @@ def _written(parse: Callable[[str], Any]) -> BeforeValidator:
 
 Duration = Annotated[timedelta, _written(parse_duration)]
 """Written as ``30s``, ``1h30m``, ``1w``."""
+Size = Annotated[ByteSize, _written(parse_size)]
+"""Bytes, written as ``20MiB``, ``2GB``."""
 Network = Annotated[IPv4Network | IPv6Network, _written(parse_network)]
 
 
@@ -119,6 +131,39 @@ class Collection(Section):
     """Keep also what Telegram sent, compressed, with each stored copy of a post."""
 
 
+MediaKind = Literal["photo", "document", "video", "animation", "audio", "voice", "sticker"]
+MEDIA_KINDS: tuple[MediaKind, ...] = get_args(MediaKind)
+
+
+class MediaRule(Section):
+    """Which files of a channel's posts are fetched."""
+
+    channel: str = Field(min_length=1)
+    """A name, @name, t.me link or id; ``*`` stands for every channel that no other rule names."""
+    kinds: tuple[MediaKind, ...] = Field(default=MEDIA_KINDS, min_length=1)
+    max_size: Size = Field(default=ByteSize(20 * 2**20), gt=0)
+    protected: bool = False
+    """Whether files are fetched whose channel forbids saving them (noforwards)."""
+
+
+class S3(Section):
+    """What isn't said here comes from the environment's AWS_… variables."""
+
+    endpoint: str | None = Field(default=None, pattern=r"^https?://")
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: SecretStr | None = None
+
+
+class Media(Section):
+    store: Annotated[str, _written(parse_store)] | None = Field(default=None, min_length=1)
+    channels: tuple[MediaRule, ...] = ()
+    """Empty: no file is fetched."""
+    parallel: int = Field(default=4, ge=1, le=50)
+    """Files that are fetched at the same time, each by another account."""
+    s3: S3 = S3()
+
+
 SHORTEST_CYCLE = timedelta(seconds=10)
 """A shorter one is a slip of the pen: no parse of many channels ends so soon."""
 
@@ -191,6 +236,7 @@ class Settings(Section):
     database: Database = Database()
     sandbox: Sandbox = Sandbox()
     collection: Collection = Collection()
+    media: Media = Media()
     schedules: tuple[Schedule, ...] = (Schedule(every=timedelta(minutes=30)),)
     admin: Admin = Admin()
     bot: Bot = Bot()
@@ -210,6 +256,12 @@ class Settings(Section):
         if sandbox.posts_dir is not None:
             name += f"-{hashlib.sha256(str(sandbox.posts_dir.resolve()).encode()).hexdigest()[:8]}"
         return self.state_dir / "sandbox" / name
+
+    @property
+    def media_dir(self) -> Path:
+        """Where blobs lie, or with S3 only what is still on its way there."""
+        store = self.media.store
+        return self.world_dir / "media" if store is None or "://" in store else Path(store)
 
     @field_validator("schedules")
     @classmethod

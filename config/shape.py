@@ -9,12 +9,12 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import SecretStr
+from pydantic import ByteSize, SecretStr
 
 from config.document import Items, Node, Scalar, Table
 from config.faults import Faults, Origin
 from config.model import Section, Start
-from config.values import render_duration, shown
+from config.values import render_duration, render_size, shown
 
 Place = tuple[str | int, ...]
 """A path into the settings: ``("schedules", 2, "every")``."""
@@ -63,9 +63,10 @@ class Kind:
         if self.element is not None:
             return "a list such as [a, b]"
         names = {bool: "true or false", int: "a whole number", float: "a number", Path: "a path", date: "a date"}
+        names |= {timedelta: "a duration such as 30m", ByteSize: "a size such as 20MiB"}
         if get_origin(self.holds) is Literal:
             return f"one of {', '.join(get_args(self.holds))}"
-        return "a duration such as 30m" if self.holds is timedelta else names.get(self.holds, "text")
+        return names.get(self.holds, "text")
 
 
 def kind_of(annotation: Any) -> Kind:
@@ -99,6 +100,8 @@ def node_of(value: Any, origin: Origin) -> Node:
             return Items([node_of(element, origin) for element in value], origin)
         case timedelta():
             return Scalar(render_duration(value), origin)
+        case ByteSize():
+            return Scalar(render_size(value), origin)
         case None | bool():
             return Scalar({None: "null", True: "true", False: "false"}[value], origin)
         case _:

@@ -37,6 +37,43 @@ def render_duration(value: timedelta) -> str:
     return parts or "0s"
 
 
+_SIZES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_SIZE = re.compile(rf"([0-9]{{1,13}})\s?({'|'.join(_SIZES)})")
+_LARGEST = 2**42
+
+
+def parse_size(text: str) -> int:
+    """``20MiB``, ``2GB``, ``500B``: whole bytes, at most 4 TiB.
+
+    Raises:
+        ValueError: anything else. A bare number may be bytes or megabytes and ``20M`` two things: both are refused.
+    """
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"expected a size such as 20MiB (units: {', '.join(_SIZES)}), got {shown(text)}")
+    size = int(found[1]) * _SIZES[found[2]]
+    if size > _LARGEST:
+        raise ValueError(f"expected at most {_LARGEST // 2**30}GiB, got {shown(text)}")
+    return size
+
+
+def render_size(value: int) -> str:
+    """The shortest text in binary units that ``parse_size`` reads back to the same number."""
+    unit = next(unit for unit in ("GiB", "MiB", "KiB", "B") if value % _SIZES[unit] == 0)
+    return f"{value // _SIZES[unit]}{unit}"
+
+
+def parse_store(text: str) -> str:
+    """A folder's path, or ``s3://bucket`` with an optional ``/prefix``.
+
+    Raises:
+        ValueError: an address of another kind, or one without a bucket.
+    """
+    if "://" in text and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#]*)?", text):
+        raise ValueError(f"expected a folder or s3://bucket/prefix, got {shown(text)}")
+    return text
+
+
 def parse_start(text: str) -> dict[str, str | int | date]:
     """``last 100``, ``all``, ``now`` or ``since 2024-01-31``, as the fields of ``Start``."""
     expected = f"expected 'last 100', 'all', 'now' or 'since 2024-01-31', got {shown(text)}"

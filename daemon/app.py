@@ -26,6 +26,7 @@ from daemon.admin.access import Access, TokenFileInvalid
 from daemon.admin.server import AddressUnavailable, AdminServer
 from daemon.keys import MasterKeyRefused, MasterKeys, load_master_keys
 from daemon.logs import secrets_of, setup_logging
+from daemon.media.opening import BlobsRefused, open_blobs
 from daemon.sandbox_process import SandboxFailed, SandboxProcess
 from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.errors import StoreRefused
@@ -50,6 +51,7 @@ class StateRefused(Exception):
 
 
 REFUSALS = (
+    BlobsRefused,
     StoreRefused,
     SandboxFailed,
     AddressUnavailable,
@@ -155,6 +157,7 @@ async def _start(
     _keep(stack, _heartbeat(opened, ending), "ownership heartbeat")
     metrics = _make_metrics(stack, owner)
     datacenter, bot_token = await _datacenter(stack, settings, opened)
+    blobs = open_blobs(settings)
     parts = Parts(
         settings=settings,
         store=opened.store,
@@ -162,13 +165,14 @@ async def _start(
         datacenter=datacenter,
         loopback_only=settings.sandbox.enabled,
         bot_token=bot_token,
+        blobs=blobs,
     )
     root = Root.start(parts=parts, key="supervisor")
     stack.push_async_callback(_stop_tree, root)
     _keep(stack, _watch_root(root, ending), "end of the tree")
     admin = AdminServer(
         owner=owner, store=opened.store, settings=settings.admin, access=access,
-        registry=metrics.registry, ready=lambda: _ready(owner, opened),
+        registry=metrics.registry, ready=lambda: _ready(owner, opened), blobs=blobs,
     )  # fmt: skip
     await admin.start()
     stack.push_async_callback(admin.stop)

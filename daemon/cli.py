@@ -212,11 +212,13 @@ def _check_as_json(path: Path | None) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Settings as JSON has them, durations and start policies as they are written, secrets starred."""
+    """Settings as JSON has them, durations, sizes and start policies as they are written, secrets starred."""
     from datetime import timedelta
 
+    from pydantic import ByteSize
+
     from config.model import Section, Start
-    from config.values import render_duration
+    from config.values import render_duration, render_size
 
     match value:
         case Start():
@@ -227,6 +229,8 @@ def _plain(value: Any) -> Any:
             return [_plain(item) for item in value]
         case timedelta():
             return render_duration(value)
+        case ByteSize():
+            return render_size(value)
         case bool() | int() | float() | None:
             return value
         case _:

@@ -45,7 +45,12 @@ def setup_logging(settings: Logging, stream: TextIO | None = None, *, secrets: I
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """The settings' secret values, for ``setup_logging``."""
-    held = (settings.telegram.api_hash, settings.bot.token, settings.database.dsn)
+    held = (
+        settings.telegram.api_hash,
+        settings.bot.token,
+        settings.database.dsn,
+        settings.media.s3.secret_access_key,
+    )
     values = [secret.get_secret_value() for secret in held if secret is not None]
     # Of the DSN only the password is secret, and the pattern for addresses finds it wherever the address stands whole.
     password = [match[1] for value in values for match in re.finditer(r"^postgres(?:ql)?://[^:/]*:(.+)@", value)]

@@ -280,7 +280,8 @@ def _action(channel: Channel, post: Post) -> Any:
 
 def file_id(channel: Channel, post: Post) -> int:
     """Names the post too, so that nothing needs to be kept of a file. Of a channel's id only 31 bits have room."""
-    return (channel.id & _LOW) << 32 | post.id
+    channel_id, post_id = post.file.of if post.file and post.file.of else (channel.id, post.id)
+    return (channel_id & _LOW) << 32 | post_id
 
 
 _LOW = 2**31 - 1

@@ -25,6 +25,8 @@ class File:
     height: int = 0
     duration: float = 0.0
     """Seconds, of audio and video."""
+    of: tuple[int, int] | None = None
+    """Channel and post whose file this is, as a forward carries it; `media` and the rest must be the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

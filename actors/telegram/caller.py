@@ -77,8 +77,8 @@ class Caller:
         """Seconds since the first of the calls without an answer was made; 0 where the last one has had one."""
         return 0.0 if self._unanswered_at is None else self._clock.monotonic() - self._unanswered_at
 
-    async def __call__(self, request: Any, *, channel_id: ChannelId | None = None) -> Any:
-        """Send one request, return its result.
+    async def __call__(self, request: Any, *, channel_id: ChannelId | None = None, dc_id: int | None = None) -> Any:
+        """Send one request, return its result. ``dc_id``: where it is to be answered, if not at home.
 
         Raises:
             FloodWaited, ChannelLost, AccountUnusable, TryAgain, Refused: what ``faults`` makes of the answer.
@@ -91,7 +91,7 @@ class Caller:
         self._budgets.called(method, called_at)
         try:
             async with asyncio.timeout(self._timeout):
-                result = await self._client.ask(request)
+                result = await self._client.ask(request, dc_id=dc_id)
         except FAULTS as fault:
             self._note_answer(called_at, answered=not isinstance(fault, TRANSPORT))
             decision = self._remember(translate(fault, call))

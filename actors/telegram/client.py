@@ -6,6 +6,7 @@ and the reconnect handler, nothing else: pts, gaps and catching up are ours. A c
 """
 
 import asyncio
+import copy
 import ipaddress
 import logging
 import time
@@ -16,8 +17,9 @@ from typing import Any
 from telethon import TelegramClient
 from telethon._updates import SessionState
 from telethon.crypto import rsa
-from telethon.network import ConnectionTcpFull
+from telethon.network import ConnectionTcpFull, MTProtoSender
 from telethon.tl import functions
+from telethon.tl.alltlobjects import LAYER
 
 from actors.errors import ActorsError, LoopbackViolated
 from actors.telegram.session import AccountSession
@@ -93,24 +95,60 @@ class AccountClient(TelegramClient):  # type: ignore[misc]  # Telethon has no ty
         # An empty box makes every connect() run getMe, getState and getDifference; the values are never used.
         self._message_box.load(SessionState(0, 0, False, 1, 0, int(time.time()), 0, None), [])
 
-    async def ask(self, request: Any) -> Any:
+    async def ask(self, request: Any, *, dc_id: int | None = None) -> Any:
         """Send one request and return its result: no retries, no sleeping, no memory of flood waits.
 
         Telethon's own call sleeps 2 s after each failure and keeps waits per method by the wall clock; both are
         decided by the account here. Peers must be given as ``Input…`` objects. Raises what Telethon raises.
+
+        ``dc_id``: another data centre that is to answer, as those do in which files lie. It is connected to when it is
+        first asked, under an authorization of its own, and left when nothing was asked for a minute.
         """
+        if dc_id is not None and dc_id != self.session.dc_id:
+            return await self._ask_abroad(request, dc_id)
         sent = functions.InvokeWithoutUpdatesRequest(request) if self._no_updates else request
-        answer = self._sender.send(sent)
+        result = await self._answered(self._sender.send(sent))
+        self.session.process_entities(result)
+        return result
+
+    async def _ask_abroad(self, request: Any, dc_id: int) -> Any:
         try:
-            result = await answer
+            sender = await self._borrow_exported_sender(dc_id)
+        except ValueError:  # Telethon's, of a data centre that the service doesn't name
+            raise ConnectionError(f"the service names no data centre {dc_id}") from None
+        try:
+            return await self._answered(sender.send(request))
+        finally:
+            await self._return_exported_sender(sender)
+            if not sender.is_connected():
+                # Telethon would hand out the dead one until the client ends.
+                self._borrowed_senders.pop(dc_id, None)
+
+    async def _create_exported_sender(self, dc_id: int) -> Any:
+        """As Telethon's own, which leaves its connection open where the authorization isn't given or takes too long."""
+        dc = await self._get_dc(dc_id)
+        sender = MTProtoSender(None, loggers=self._log)
+        try:
+            connection = self._connection(dc.ip_address, dc.port, dc.id, loggers=self._log, proxy=self._proxy)
+            await sender.connect(connection)
+            given = await self.ask(functions.auth.ExportAuthorizationRequest(dc_id))
+            introduction = copy.copy(self._init_request)
+            introduction.query = functions.auth.ImportAuthorizationRequest(id=given.id, bytes=given.bytes)
+            await self._answered(sender.send(functions.InvokeWithLayerRequest(LAYER, introduction)))
+        except BaseException:
+            await sender.disconnect()
+            raise
+        return sender
+
+    async def _answered(self, answer: Any) -> Any:
+        try:
+            return await answer
         except asyncio.CancelledError:
             # Telethon cancels what is pending when it disconnects; that must not look like a cancelled caller.
             task = asyncio.current_task()
             if answer.cancelled() and (task is None or not task.cancelling()):
                 raise ConnectionError("disconnected before the answer") from None
             raise
-        self.session.process_entities(result)
-        return result
 
     async def ended(self) -> None:
         """Wait until the client is gone for good. Raises what ended it; returns after ``disconnect()``."""

@@ -4,11 +4,22 @@ import logging
 from typing import Any, Protocol
 
 from actors import log
-from actors.errors import AccountUnusable, ActorsError, ChannelLost, FloodWaited, Refused, TryAgain
-from actors.messages import AccountId, ChannelId, FetchDifference, FetchHistory, FindStart, PeekChannels, UpdateState
+from actors.errors import AccountUnusable, ActorsError, ChannelLost, FileLost, FloodWaited, Refused, TryAgain
+from actors.messages import (
+    AccountId,
+    ChannelId,
+    FetchDifference,
+    FetchHistory,
+    FetchPart,
+    FindStart,
+    LocateFiles,
+    PeekChannels,
+    UpdateState,
+)
 from actors.runtime.loop import LoopOwner
 from actors.telegram.caller import Caller
 from actors.telegram.feed import Feed
+from actors.telegram.files import Files
 from actors.telegram.line import CatchUp, Line, Task
 from actors.telegram.link import Watch
 from actors.telegram.outlet import Outlet
@@ -21,7 +32,7 @@ STALE = 900.0
 AGAIN_AFTER = 2.0
 """Seconds until a task of the account's own is tried again."""
 
-CALL_FAULTS = (FloodWaited, ChannelLost, TryAgain, Refused, AccountUnusable)
+CALL_FAULTS = (FloodWaited, ChannelLost, FileLost, TryAgain, Refused, AccountUnusable)
 
 
 class Reconnect(TryAgain):
@@ -54,6 +65,7 @@ class Desk:
         self._id = account_id
         self._host = host
         self._caller = caller
+        self._files = Files(caller)
         self._feed = feed
         self._outlet = outlet
         self._owner = owner
@@ -103,6 +115,10 @@ class Desk:
             case PeekChannels(channel_ids=channel_ids):
                 log.emit(log.CLIENT_REUSED, account_id=self._id, loop_id=self._owner.loop_id)
                 return await peek(self._caller, self._feed.peers_of(channel_ids), channel_ids)
+            case LocateFiles(channel_id=channel_id):
+                return await self._files.locate(self._peer(channel_id), request)
+            case FetchPart():
+                return await self._files.fetch(request)
             case CatchUp(tell=tell):
                 too_long = await self.catch_up(None)
                 if tell or too_long:

@@ -27,6 +27,14 @@ class Unreadable(Refused):
     """The answer came, and holds something that this version of Telethon has no name for."""
 
 
+class FileMoved(TryAgain):
+    """The file lies in another data centre: ask there."""
+
+    def __init__(self, call: "Call", name: str, dc_id: int) -> None:
+        super().__init__(call.account_id, call.method, name)
+        self.dc_id = dc_id
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What was asked, for the error's text; never with what."""
@@ -70,6 +78,11 @@ def _again(call: Call, name: str, _: BaseException) -> ActorsError:
     return TryAgain(call.account_id, call.method, name)
 
 
+def _moved(call: Call, name: str, fault: BaseException) -> ActorsError:
+    dc_id = getattr(fault, "new_dc", None)
+    return TryAgain(call.account_id, call.method, name) if dc_id is None else FileMoved(call, name, dc_id)
+
+
 def _unreadable(call: Call, name: str, _: BaseException) -> ActorsError:
     return Unreadable(call.account_id, call.method, name)
 
@@ -110,6 +123,7 @@ BY_NAME: dict[str, Rule] = {
     "FILE_REFERENCE_EMPTY": _again,
     "FILE_REFERENCE_EXPIRED": _again,
     "FILE_REFERENCE_INVALID": _again,
+    "FILE_MIGRATE_X": _moved,
     KEY_UNKNOWN: _again,
 }
 """By Telegram's own name, whatever code it came with."""

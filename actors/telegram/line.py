@@ -1,4 +1,4 @@
-"""The line before an account's client: one call at a time, what is urgent before all, backfill after the rest.
+"""The line before an account's client: one call at a time, what is urgent first, backfill and files last.
 
 Each method has its own pace; the oldest task whose method may be called now is next. Pushes never stand in this line.
 """
@@ -9,18 +9,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.messages import FetchDifference, FetchHistory, FindStart, PeekChannels
+from actors.messages import FetchDifference, FetchHistory, FetchPart, FindStart, LocateFiles, PeekChannels
 from actors.runtime.clock import Clock
 from actors.runtime.reply import Later
 
 BACKFILL_TURN = 5
-"""Of so many calls in a row one is a backfill's, however much else waits: it is slow then, yet it goes on."""
+"""Of so many calls in a row one is a backfill's or a file's, however much else waits: slow then, yet it goes on."""
 
 METHODS: dict[type, str] = {
     FetchHistory: "messages.getHistory",
     FindStart: "messages.getHistory",
     FetchDifference: "updates.getChannelDifference",
     PeekChannels: "messages.getPeerDialogs",
+    LocateFiles: "channels.getMessages",
+    FetchPart: "upload.getFile",
 }
 """What a task calls first; others have no pace."""
 
@@ -64,8 +66,11 @@ class Task:
     @property
     def lane(self) -> tuple[str, bool]:
         """The method that it calls, and whether it can wait."""
-        patient = isinstance(self.request, FetchHistory) and self.request.road == "backfill"
-        return METHODS.get(type(self.request), ""), patient
+        request = self.request
+        patient = isinstance(request, LocateFiles | FetchPart) or (
+            isinstance(request, FetchHistory) and request.road == "backfill"
+        )
+        return METHODS.get(type(request), ""), patient
 
 
 class Line:

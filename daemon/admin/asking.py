@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry
 
 from actors.messages import AccountId
-from actors.ports import Store
+from actors.ports import Blobs, Store
 from actors.runtime.message import Request
 from actors.runtime.owner import LoopOwner
 from daemon.admin.problem import Problem
@@ -22,6 +22,7 @@ Ready = Callable[[], Awaitable[Mapping[str, str | None]]]
 
 OWNER = web.AppKey("owner", LoopOwner)
 STORE = web.AppKey("store", Store)
+BLOBS: web.AppKey[Blobs | None] = web.AppKey("blobs", object)  # type: ignore[arg-type]  # a protocol is no plain class
 REGISTRY = web.AppKey("registry", CollectorRegistry)
 READY: web.AppKey[Ready] = web.AppKey("ready", Callable)  # type: ignore[arg-type]  # AppKey wants a plain class
 ENDING = web.AppKey("ending", asyncio.Event)

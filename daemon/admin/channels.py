@@ -51,7 +51,7 @@ async def posts(request: web.Request) -> web.Response:
     params = query(request, "channel", "after_id", "limit")
     after_id = min(integer(params, "after_id", default=0, low=0, high=INT64_MAX), MESSAGE_ID_MAX)
     limit = integer(params, "limit", default=POSTS_DEFAULT, low=1, high=POSTS_MOST)
-    row = await _find(request, params.get("channel", ""))
+    row = await find_channel(request, params.get("channel", ""))
     # One more than asked for tells whether there is a next page.
     page = await request.app[STORE].posts.page(row.channel_id, after_id=after_id, limit=limit + 1)
     shown = page[:limit]
@@ -65,7 +65,7 @@ async def posts(request: web.Request) -> web.Response:
     )
 
 
-async def _find(request: web.Request, name: str) -> ChannelRow:
+async def find_channel(request: web.Request, name: str) -> ChannelRow:
     if not name:
         detail = "Query parameter 'channel' is required: a name that GET /channels lists (name, @name, t.me/name or id)"
         raise Problem(400, detail, parameter="channel")

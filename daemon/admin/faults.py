@@ -6,6 +6,7 @@ from aiohttp import web
 
 from actors.errors import (
     ActorsError,
+    BlobsUnavailable,
     FloodWaited,
     JobUnknown,
     OwnershipLost,
@@ -53,6 +54,8 @@ def _of_actors(fault: ActorsError) -> Problem | None:
             return busy(f"Telegram didn't answer as it should ({fault.cause}): ask again in a moment")
         case StoreUnavailable():
             return busy("The database can't be reached just now: ask again in a moment")
+        case BlobsUnavailable():
+            return busy(f"The store of files can't be used just now ({fault}): ask again in a moment")
         case OwnershipLost():
             return busy("Another daemon owns the database now: this one is ending")
     return None

@@ -8,12 +8,12 @@ from ipaddress import IPv6Address, ip_address
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Histogram
 
-from actors.ports import Store
+from actors.ports import Blobs, Store
 from actors.runtime.owner import LoopOwner
 from config.model import Admin
-from daemon.admin import channels, health, jobs, signin, users
+from daemon.admin import channels, health, jobs, media, signin, users
 from daemon.admin.access import Access, Caller, Role
-from daemon.admin.asking import ENDING, OWNER, READY, REGISTRY, STORE, Ready
+from daemon.admin.asking import BLOBS, ENDING, OWNER, READY, REGISTRY, STORE, Ready
 from daemon.admin.faults import FAULTS, problem_of
 from daemon.admin.problem import Problem
 from daemon.admin.protocol import Connection
@@ -32,7 +32,13 @@ class AddressUnavailable(Exception):
 
 
 def build_app(
-    *, owner: LoopOwner, store: Store, access: Access, registry: CollectorRegistry, ready: Ready
+    *,
+    owner: LoopOwner,
+    store: Store,
+    blobs: Blobs | None,
+    access: Access,
+    registry: CollectorRegistry,
+    ready: Ready,
 ) -> web.Application:
     """The application, every route with its role; its own metric leaves ``registry`` with it.
 
@@ -40,6 +46,7 @@ def build_app(
     """
     app = web.Application(client_max_size=BODY_MOST, middlewares=(_problems, _admission))
     app[OWNER], app[STORE], app[ACCESS], app[REGISTRY], app[READY] = owner, store, access, registry, ready
+    app[BLOBS] = blobs
     app[ENDING] = asyncio.Event()
     app[ROLES] = {}
     durations = Histogram(
@@ -49,7 +56,7 @@ def build_app(
         buckets=BUCKETS,
         registry=registry,
     )
-    for module in (users, channels, jobs, signin, health):
+    for module in (users, channels, media, jobs, signin, health):
         add_routes(app, module.ROUTES, durations)
 
     async def forget(_: web.Application) -> None:
@@ -75,6 +82,7 @@ class AdminServer:
         access: Access,
         registry: CollectorRegistry,
         ready: Ready,
+        blobs: Blobs | None = None,
     ) -> None:
         self._owner = owner
         self._store = store
@@ -82,6 +90,7 @@ class AdminServer:
         self._access = access
         self._registry = registry
         self._ready = ready
+        self._blobs = blobs
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
 
@@ -104,7 +113,12 @@ class AdminServer:
 
     async def _listen(self) -> None:
         app = build_app(
-            owner=self._owner, store=self._store, access=self._access, registry=self._registry, ready=self._ready
+            owner=self._owner,
+            store=self._store,
+            blobs=self._blobs,
+            access=self._access,
+            registry=self._registry,
+            ready=self._ready,
         )
         runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()

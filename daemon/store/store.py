@@ -9,6 +9,7 @@ from actors.ports import Keys, Store
 from daemon.store.accounts import StoredAccounts
 from daemon.store.channels import StoredChannels
 from daemon.store.jobs import StoredJobs
+from daemon.store.media import StoredMedia
 from daemon.store.migrate import migrate
 from daemon.store.owner import Owner
 from daemon.store.pool import Database
@@ -58,5 +59,6 @@ async def open_store(dsn: str, *, pool_size: int, keys: Keys) -> OpenStore:
         accounts=StoredAccounts(database, keys),
         channels=StoredChannels(database),
         jobs=StoredJobs(database),
+        media=StoredMedia(database),
     )
     return OpenStore(store=store, owner=Owner(database), database=database)

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from config.load import SettingsInvalid, load_settings, missing_credentials, parse_settings
-from config.model import Settings
+from config.model import MEDIA_KINDS, Settings
+from config.values import parse_size, render_size
 
 PEM = "-----BEGIN RSA PUBLIC KEY-----\nMIIB\n-----END RSA PUBLIC KEY-----"
 
@@ -118,6 +119,62 @@ def test_a_bare_number_is_refused_with_a_hint():
 def test_a_duration_has_a_sane_size(text):
     (fault,) = faults_of(f"telegram: {{request_timeout: {text}}}")
     assert re.search(r"expected (more than 0|at most 3650d)", fault)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("20MiB", 20 * 1024 * 1024),
+        ("1 GiB", 1024**3),
+        ("2GB", 2_000_000_000),
+        ("500KB", 500_000),
+        ("4KiB", 4096),
+        ("17B", 17),
+    ],
+)
+def test_sizes(text, meant):
+    (rule,) = read(f"media: {{channels: [{{channel: x, max_size: {text}}}]}}").media.channels
+    assert rule.max_size == meant
+
+
+@pytest.mark.parametrize("text", ["20", "20M", "20mib", "1.5GiB", "-1MiB", "0B", "5000GiB", "''", "[]"])
+def test_what_is_no_size_is_refused(text):
+    (fault,) = faults_of(f"media: {{channels: [{{channel: x, max_size: {text}}}]}}")
+    assert fault.startswith("config/x.yaml:1: media.channels[0].max_size: expected ")
+
+
+def test_a_media_rule_takes_all_kinds_up_to_20_mib_of_a_channel_unless_it_says_otherwise():
+    assert read("").media.channels == ()
+    (rule,) = read("media: {channels: [{channel: '@a'}]}").media.channels
+    assert (rule.kinds, rule.max_size, rule.protected) == (MEDIA_KINDS, 20 * 2**20, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("channels: [{kinds: [photo]}]", "media.channels[0].channel: is required"),
+        ("channels: [{channel: a, kinds: [gif]}]", "media.channels[0].kinds[0]: expected one of photo, document, "),
+        ("channels: [{channel: a, kinds: []}]", "media.channels[0].kinds: expected at least 1"),
+        ("store: 'ftp://host/x'", "media.store: expected a folder or s3://bucket/prefix, got 'ftp://host/x'"),
+        ("store: 's3:///x'", "media.store: expected a folder or s3://bucket/prefix, got 's3:///x'"),
+        ("s3: {endpoint: minio}", "media.s3.endpoint: expected text that matches"),
+        ("parallel: 0", "media.parallel: expected at least 1, got 0"),
+    ],
+)
+def test_what_is_wrong_with_media_is_named(text, fault):
+    (found,) = faults_of(f"media: {{{text}}}")
+    assert fault in found
+
+
+def test_media_lie_in_the_state_folder_unless_a_folder_is_named(tmp_path):
+    assert read("state_dir: /s").media_dir == Path("/s/media")
+    assert read("{state_dir: /s, media: {store: /big}}").media_dir == Path("/big")
+    assert read("{state_dir: /s, media: {store: 's3://bucket/a/b'}}").media_dir == Path("/s/media")
+
+
+@given(st.integers(1, 2**42))
+def test_a_size_is_written_as_it_is_read(size):
+    assert parse_size(render_size(size)) == size
 
 
 @pytest.mark.parametrize(

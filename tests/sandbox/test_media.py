@@ -265,3 +265,13 @@ async def test_telethon_downloads_from_the_other_data_centre(moved: str) -> None
             message = await media_of(client, "gorod_news", post_id)
         assert await client.download_media(message, bytes) == whole(dc, "gorod_news", post_id)
         assert dc.requests()["unknown"] == []
+
+
+async def test_a_forward_carries_the_file_of_its_origin(dc: Sandbox, connect: Connect) -> None:
+    client = await connect()
+    first = publish(dc, "gorod_news", "document", size=5000)
+    origin = dc.world.channel("gorod_news").id
+    second = publish(dc, "gorod_news", "document", size=5000, of=(origin, first))
+    one, two = await media_of(client, "gorod_news", first), await media_of(client, "gorod_news", second)
+    assert one.document.id == two.document.id
+    assert await client.download_media(two, bytes) == whole(dc, "gorod_news", first)

@@ -42,6 +42,10 @@ def test_telethon_is_the_version_whose_private_names_are_known():
     assert parameters(SessionState.__init__) == state
     assert parameters(MTProtoSender.send) == ["self", "request", "ordered"]
     assert parameters(ConnectionTcpFull._connect) == ["self", "timeout", "ssl"]
+    assert parameters(TelegramClient._borrow_exported_sender) == ["self", "dc_id"]
+    assert parameters(TelegramClient._return_exported_sender) == ["self", "sender"]
+    assert parameters(TelegramClient._create_exported_sender) == ["self", "dc_id"]
+    assert parameters(TelegramClient._get_dc) == ["self", "dc_id", "cdn"]
     assert inspect.iscoroutinefunction(TelegramClient._update_loop)
     assert inspect.iscoroutinefunction(TelegramClient._handle_auto_reconnect)
 
@@ -61,6 +65,8 @@ async def test_a_client_has_the_attributes_that_we_lean_on():
     assert client._sender._updates_queue is client._updates_queue
     assert client._sender._auto_reconnect_callback == client._handle_auto_reconnect
     assert client.flood_sleep_threshold == 0
+    assert client._borrowed_senders == {}
+    assert hasattr(client._init_request, "query")
     assert hasattr(telethon.TelegramClient, "_config")
 
 

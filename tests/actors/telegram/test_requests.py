@@ -72,8 +72,8 @@ def spoil(monkeypatch, client, bad):
 
     ask = client.ask
 
-    async def spoiled(request):
-        result = await ask(request)
+    async def spoiled(request, **where):
+        result = await ask(request, **where)
         if type(result) is not types.messages.PeerDialogs and any(
             getattr(message, "id", 0) == bad for message in getattr(result, "messages", ())
         ):

@@ -1,0 +1,97 @@
+"""``GET /media``: which files a channel's posts carry, and the files themselves."""
+
+import logging
+import re
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import hdrs, web
+
+from actors.errors import BlobsUnavailable
+from actors.messages import Blob, FileRow, Sha256
+from daemon.admin.access import Role
+from daemon.admin.asking import BLOBS, INT64_MAX, STORE, integer, query, respond
+from daemon.admin.channels import MESSAGE_ID_MAX, POSTS_DEFAULT, POSTS_MOST, find_channel
+from daemon.admin.problem import Problem
+from daemon.admin.routes import Route
+
+logger = logging.getLogger(__name__)
+
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_PLAIN = frozenset(
+    {"image/jpeg", "image/png", "image/gif", "image/webp", "video/mp4", "video/webm", "audio/mpeg", "audio/ogg"}
+    | {"audio/mp4", "application/pdf"}
+)
+"""Types that are named as they are: none of them is a page that could act in this server's name."""
+_BINARY = "application/octet-stream"
+
+
+async def files(request: web.Request) -> web.Response:
+    """One page of the files of a channel's posts, ascending by message; ``next_after_id`` leads to the next one."""
+    params = query(request, "channel", "after_id", "limit")
+    after_id = min(integer(params, "after_id", default=0, low=0, high=INT64_MAX), MESSAGE_ID_MAX)
+    limit = integer(params, "limit", default=POSTS_DEFAULT, low=1, high=POSTS_MOST)
+    channel = await find_channel(request, params.get("channel", ""))
+    page = await request.app[STORE].media.page(channel.channel_id, after_id=after_id, limit=limit + 1)
+    # One post more than asked for tells whether there is a next page.
+    posts = sorted({row.message_id for row in page})
+    last = posts[limit - 1] if len(posts) > limit else None
+    shown = [row for row in page if last is None or row.message_id <= last]
+    return respond({"media": [_file(row) for row in shown], "next_after_id": last})
+
+
+def _file(row: FileRow) -> dict[str, Any]:
+    return {
+        "post_id": row.message_id,
+        "file": row.file_key,
+        "kind": row.kind,
+        "name": row.name,
+        "mime": row.mime,
+        "size": row.size,
+        "state": row.state,
+        "cause": row.cause,
+        "sha256": row.sha256,
+        "url": None if row.sha256 is None else f"/media/{row.sha256}",
+        "stored_at": row.stored_at,
+    }
+
+
+async def content(request: web.Request) -> web.StreamResponse:
+    """A file's bytes, as an attachment."""
+    query(request)
+    name, blobs = request.match_info["sha256"], request.app[BLOBS]
+    blob = await request.app[STORE].media.blob(Sha256(name)) if _SHA256.fullmatch(name) else None
+    chunks = None if blob is None or blobs is None else await blobs.read(blob.sha256)
+    if blob is None or chunks is None:
+        raise Problem(404, f"There is no file {name[:80]!r} here: GET /media?channel=NAME lists those that there are")
+    response = web.StreamResponse(headers=_headers(blob))
+    response.content_length = blob.size
+    async with aclosing(chunks):
+        await response.prepare(request)
+        if request.method == hdrs.METH_HEAD:
+            return response
+        left = blob.size
+        try:
+            async for chunk in chunks:
+                left -= len(chunk)
+                await response.write(chunk)
+        except BlobsUnavailable as fault:
+            logger.warning("file %s broke off: %s", name, fault)
+    if left and request.transport is not None:
+        request.transport.abort()  # the headers promised more: let nobody take this for the whole
+    return response
+
+
+def _headers(blob: Blob) -> dict[str, str]:
+    named = f"; filename*=UTF-8''{quote(blob.name, safe='')}" if blob.name else ""
+    return {
+        hdrs.CONTENT_TYPE: blob.mime if blob.mime in _PLAIN else _BINARY,
+        # Strangers uploaded it: never shown as a part of this site, whatever its type.
+        hdrs.CONTENT_DISPOSITION: f"attachment{named}",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        hdrs.ETAG: f'"{blob.sha256}"',
+    }
+
+
+ROUTES = (Route("GET", "/media", files, Role.VIEWER), Route("GET", "/media/{sha256}", content, Role.VIEWER))
