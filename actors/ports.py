@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from actors.ledger import Ledger, LedgerTotals
 from actors.messages import (
     AccountId,
     AccountRow,
@@ -104,6 +105,11 @@ class Channels(Protocol):
     async def set_reader(self, channel_id: ChannelId, account_id: AccountId | None) -> None: ...
 
     async def set_condition(self, channel_id: ChannelId, condition: ChannelCondition, cause: str | None) -> None: ...
+
+    async def ledger(self, channel_id: ChannelId) -> Ledger | None:
+        """What is known of each of a channel's ids, at one moment; None for an unknown channel."""
+
+    async def ledger_totals(self) -> LedgerTotals: ...
 
 
 class Jobs(Protocol):

@@ -7,9 +7,12 @@ from typing import Any
 import asyncpg
 
 from actors.errors import UserUnknown
-from actors.messages import AccountId, ChannelCondition, ChannelId, ChannelRow, Membership, Span
+from actors.ledger import Ledger, LedgerTotals
+from actors.messages import AccountId, ChannelCondition, ChannelId, ChannelRow, Membership
 from daemon.store.errors import ChannelMissing
+from daemon.store.ledger import ledger_of, ledger_totals
 from daemon.store.pool import Connection, Database
+from daemon.store.spans import spans
 
 _ROWS = """
 SELECT c.id AS channel_id, c.username, c.title, c.condition, c.reader_id, c.noforwards, c.migrated_from,
@@ -119,6 +122,14 @@ class StoredChannels:
     async def set_condition(self, channel_id: ChannelId, condition: ChannelCondition, cause: str | None) -> None:
         await self._change(_SET_CONDITION, channel_id, condition, cause)
 
+    async def ledger(self, channel_id: ChannelId) -> Ledger | None:
+        async with self._database.reading() as connection:
+            return await ledger_of(connection, channel_id)
+
+    async def ledger_totals(self) -> LedgerTotals:
+        async with self._database.reading() as connection:
+            return await ledger_totals(connection)
+
     async def _find(self, query: str, argument: object) -> ChannelRow | None:
         async with self._database.reading() as connection:
             row = await connection.fetchrow(query, argument)
@@ -164,9 +175,4 @@ def named(name: str) -> ChannelId | str:
 
 def _row(row: Any) -> ChannelRow:
     values = dict(row)
-    return ChannelRow(**values | {"covered": _spans(values["covered"])})
-
-
-def _spans(covered: Iterable[Any]) -> tuple[Span, ...]:
-    """Spans of asyncpg's ranges; PostgreSQL writes those of integers as [from, to)."""
-    return tuple((part.lower, part.upper - 1) for part in covered)
+    return ChannelRow(**values | {"covered": spans(values["covered"])})
