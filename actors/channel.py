@@ -30,6 +30,7 @@ from actors.messages import (
     FetchDifference,
     FetchHistory,
     FindStart,
+    GoalSet,
     HistoryFetched,
     JobId,
     MembershipLost,
@@ -101,6 +102,7 @@ ChannelMessage = (
     | Recorded
     | RecordFailed
     | RecorderUp
+    | GoalSet
     | Resume
 )
 
@@ -148,12 +150,8 @@ class Channel(TaskActor):
 
     def on_receive(self, message: ChannelMessage) -> None:
         match message:
-            case ChannelPosted():
-                self._record(self._held.take_push(message))
-            case ChannelDeleted():
-                self._record(self._held.take_deletion(message))
-            case ChannelFigures():
-                self._record(self._held.take_figures(message))
+            case ChannelPosted() | ChannelDeleted() | ChannelFigures():
+                self._take_pushed(message)
             case ChannelSeen(head=head):
                 if not self._held.take_head(head):
                     self._metrics.calls_avoided.inc()
@@ -174,6 +172,8 @@ class Channel(TaskActor):
             case RecorderUp():
                 for record in tuple(self._held.in_flight.values()):
                     self._hand_over(record)
+            case GoalSet(goal=goal):
+                self._held.goal = goal
             case Resume():
                 self._wait = None
             case _:
@@ -191,6 +191,17 @@ class Channel(TaskActor):
             self.tell_self(message)
 
     # --- what comes in ---------------------------------------------------------------------------------------------
+
+    def _take_pushed(self, push: ChannelPosted | ChannelDeleted | ChannelFigures) -> None:
+        match push:
+            case ChannelPosted():
+                self._record(self._held.take_push(push))
+            case ChannelDeleted():
+                self._record(self._held.take_deletion(push))
+            case ChannelFigures():
+                self._record(self._held.take_figures(push))
+            case _:
+                assert_never(push)
 
     def _take_job(self, job: ParseChannel) -> None:
         if not self._held.take_head(job.head):

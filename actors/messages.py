@@ -24,7 +24,7 @@ AccountState = Literal[
 ChannelCondition = Literal["active", "private", "gone", "quarantined"]
 Road = Literal["live", "catchup", "backfill"]
 """How a post came: pushed, fetched because it was missing, or older than the channel's start."""
-JobKind = Literal["user", "all", "schedule"]
+JobKind = Literal["user", "all", "schedule", "backfill", "verify"]
 JobState = Literal["queued", "running", "success", "failed", "cancelled"]
 
 Span = tuple[int, int]
@@ -188,6 +188,8 @@ class FindStart(Request[StartFound]):
     channel_id: ChannelId
     newest: int | None = None
     since: datetime | None = None
+    below: int = 0
+    """With ``newest``: count from the first message below this id; 0 counts from the top."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +298,13 @@ class ParseChannel:
 
     job_id: JobId
     head: ChannelHead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoalSet:
+    """Down to which id older posts are wanted now; it stands in the store already. None: none are."""
+
+    goal: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -626,6 +635,8 @@ class ChannelRow:
     covered: tuple[Span, ...]
     goal_id: int | None = None
     """The id down to which a backfill goes, or went."""
+    backfilled: int = 0
+    """Posts that came by backfill."""
     doubt_since: datetime | None = None
     """Since when something that was covered is to be read again."""
     doubt_why: str | None = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from actors.errand import ErrandRow
 from actors.ledger import Ledger, LedgerTotals
 from actors.messages import (
     AccountId,
@@ -106,6 +107,9 @@ class Channels(Protocol):
 
     async def set_condition(self, channel_id: ChannelId, condition: ChannelCondition, cause: str | None) -> None: ...
 
+    async def set_goal(self, channel_id: ChannelId, goal: int | None) -> None:
+        """Down to which id older posts are wanted; the channel's actor is told apart."""
+
     async def ledger(self, channel_id: ChannelId) -> Ledger | None:
         """What is known of each of a channel's ids, at one moment; None for an unknown channel."""
 
@@ -119,7 +123,17 @@ class Jobs(Protocol):
     async def one(self, job_id: JobId) -> Job | None: ...
 
     async def end_interrupted(self, now: datetime) -> int:
-        """Mark what an earlier process left queued or running as failed ("interrupted by a restart"); how many."""
+        """Mark what an earlier process left queued or running as failed ("interrupted by a restart"); how many.
+
+        Backfills are left alone: they go on. Verifications too: ``errands`` ends them.
+        """
+
+    async def save_errand(self, errand: ErrandRow) -> None:
+        """Insert or replace."""
+
+    async def errand(self, job_id: JobId) -> ErrandRow | None: ...
+
+    async def unfinished_errands(self) -> tuple[ErrandRow, ...]: ...
 
     async def summarize(self, kind: JobKind, account_id: AccountId | None, channel_id: ChannelId) -> Summary:
         """Posts added and edited by any road but backfill since the last summary of (kind, user, channel); moves it.

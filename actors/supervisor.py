@@ -1,8 +1,8 @@
 """The tree: what runs under the root, in which order it starts, and what happens to a child that keeps failing.
 
-Start order: recorder, channels, roster, accounts (with the bot), sign-in, scheduler; stop in reverse, so that pushes
-end before the channels do and the recorder commits what the channels handed over. Channels start before the roster,
-which fills them; accounts start after it, because they introduce themselves to it.
+Start order: recorder, channels, roster, accounts (with the bot), sign-in, scheduler, errands; stop in reverse, so
+that pushes end before the channels do and the recorder commits what the channels handed over. Channels start before the
+roster, which fills them; accounts start after it, because they introduce themselves to it.
 """
 
 import logging
@@ -14,6 +14,7 @@ from actors import log
 from actors.account import Account
 from actors.bot import Bot
 from actors.channel import Channel, key_of
+from actors.errands import Errands
 from actors.errors import StoreUnavailable
 from actors.messages import AccountDown, AccountId, AccountSignedIn, ChannelId, ChannelsUp
 from actors.metrics import Metrics
@@ -168,6 +169,7 @@ class Root(Supervisor):
             ),
             ChildSpec(key="signin", factory=self._start_signin, shutdown=2.0),
             ChildSpec(key="scheduler", factory=self._start_scheduler, shutdown=2.0),
+            ChildSpec(key="errands", factory=self._start_errands, shutdown=2.0),
         ):
             await self.start_child(spec)
 
@@ -192,6 +194,10 @@ class Root(Supervisor):
         return Scheduler.start(
             store=parts.store, schedules=parts.settings.schedules, metrics=parts.metrics, key="scheduler"
         )
+
+    def _start_errands(self) -> Any:
+        parts = self._parts
+        return Errands.start(store=parts.store, metrics=parts.metrics, rng=self._rng, key="errands")
 
     def _channel_spec(self, channel_id: ChannelId) -> ChildSpec:
         key = key_of(channel_id)

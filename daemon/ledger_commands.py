@@ -1,12 +1,14 @@
-"""The commands about what a channel holds: ledger."""
+"""The commands about what a channel holds: ledger, backfill, cancel."""
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 import click
 
-from daemon.options import Target, daemon_options, show
+from daemon.options import Target, daemon_options, fail, show
 
+LONGEST_WAIT = 600
 STATES = ("stored", "deleted", "service", "undecodable", "empty", "missing", "awaited", "unasked")
 
 
@@ -32,6 +34,66 @@ def ledger(target: Target, channel: str | None, *, as_json: bool) -> None:
             f"Channel {channel}: top={document['top_id']}, {counts}, restricted={document['restricted']}"
             f"{_doubt(document)}"
         )
+
+
+@click.command()
+@click.argument("channel")
+@click.option("--all", "everything", is_flag=True, help="All older posts.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Those since that day (UTC).")
+@click.option("--posts", type=click.IntRange(1, 100_000_000), help="So many more than are wanted already.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, LONGEST_WAIT),
+    help="Wait that many seconds for the end; exit 1 if it isn't done.",
+)
+@daemon_options
+def backfill(
+    target: Target,
+    channel: str,
+    since: datetime | None,
+    posts: int | None,
+    wait: float | None,
+    *,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    """Collect older posts of CHANNEL, down to a day, by number, or all.
+
+    It goes on in the daemon, through restarts, and gives way to what is new. GET /jobs/ID says how far it is.
+    """
+    if (everything, since is not None, posts is not None).count(True) != 1:
+        raise click.UsageError("give one of --all, --since and --posts")
+    wish: dict[str, Any] = {"all": True} if everything else {"posts": posts}
+    if since is not None:
+        wish = {"since": since.date().isoformat()}
+    query = {"wait": None if wait is None else f"{wait:.3f}"}
+    daemon = target.daemon()
+    job = daemon.post(path_of(channel, "backfill"), wish, query, timeout=30.0 + (wait or 0)).document
+    tell(job, as_json=as_json)
+    if job["state"] == "failed":
+        fail(f"the backfill failed: {job['error']}")
+    if wait is not None and job["state"] != "success":
+        fail(f"the backfill isn't done after {wait:g} s; it goes on in the daemon")
+
+
+@click.command()
+@click.argument("job_id")
+@daemon_options
+def cancel(target: Target, job_id: str, *, as_json: bool) -> None:
+    """End a backfill or a verification.
+
+    What it has brought stays. JOB_ID stands in the line that began it.
+    """
+    tell(target.daemon().post(f"/jobs/{quote(job_id, safe='')}/cancel").document, as_json=as_json)
+
+
+def tell(job: dict[str, Any], *, as_json: bool) -> None:
+    """One line of a job about a channel, or all of it."""
+    if as_json:
+        show(job)
+        return
+    total = "unknown" if job["ids_total"] is None else job["ids_total"]
+    click.echo(f"Job {job['job_id']}: {job['state']}, ids={job['ids_done']}/{total}, posts_added={job['posts_added']}")
 
 
 def path_of(channel: str, what: str) -> str:

@@ -176,7 +176,7 @@ async def find_start(call: Caller, peer: Any, request: FindStart) -> StartFound:
     Where everything is older than ``since`` that is the id after the newest: nothing is wanted yet.
     """
     if request.newest is not None:
-        ask = _history(peer, 0, 1, add_offset=max(request.newest - 1, 0))
+        ask = _history(peer, request.below, 1, add_offset=max(request.newest - 1, 0))
     else:
         # offset_date stands between the older and the newer; the page is one of each.
         ask = _history(peer, 0, 2, add_offset=-1, since=request.since)

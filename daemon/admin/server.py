@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from actors.ports import Store
 from actors.runtime.owner import LoopOwner
 from config.model import Admin
-from daemon.admin import channels, health, jobs, ledger, signin, users
+from daemon.admin import channels, errands, health, jobs, ledger, signin, users
 from daemon.admin.access import Access, Caller, Role
 from daemon.admin.asking import ENDING, OWNER, READY, REGISTRY, STORE, Ready
 from daemon.admin.faults import FAULTS, problem_of
@@ -49,7 +49,7 @@ def build_app(
         buckets=BUCKETS,
         registry=registry,
     )
-    for module in (users, channels, ledger, jobs, signin, health):
+    for module in (users, channels, ledger, errands, jobs, signin, health):
         add_routes(app, module.ROUTES, durations)
 
     async def forget(_: web.Application) -> None:
