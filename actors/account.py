@@ -30,6 +30,7 @@ from actors.messages import (
     DescribeAccount,
     FetchDifference,
     FetchHistory,
+    FetchIds,
     FindStart,
     Introduce,
     MembershipsRead,
@@ -72,7 +73,7 @@ INTRODUCE_AGAIN = 2.0
 DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
 """States in which the key is wiped: it opens nothing any more, and asking with it again can only harm."""
 
-Asked = FetchHistory | FetchDifference | FindStart | PeekChannels
+Asked = FetchHistory | FetchIds | FetchDifference | FindStart | PeekChannels
 
 
 AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Save | Ask
@@ -81,8 +82,9 @@ AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Save | Ask
 class Account(TaskActor):
     """Keeps one user signed in, and reads for the channels that it is told to read for.
 
-    ``DescribeAccount`` is answered at once, whatever Telegram does. Calls (``FetchHistory``, ``FetchDifference``,
-    ``FindStart``, ``PeekChannels``) are made one by one; while the account isn't connected they fail with ``TryAgain``.
+    ``DescribeAccount`` is answered at once, whatever Telegram does. Calls (``FetchHistory``, ``FetchIds``,
+    ``FetchDifference``, ``FindStart``, ``PeekChannels``) are made one by one; while the account isn't connected they
+    fail with ``TryAgain``.
     """
 
     def __init__(
@@ -135,7 +137,7 @@ class Account(TaskActor):
 
     def on_receive(self, message: AccountMessage) -> object:
         match message:
-            case FetchHistory() | FetchDifference() | FindStart() | PeekChannels():
+            case FetchHistory() | FetchIds() | FetchDifference() | FindStart() | PeekChannels():
                 return self._queue(message)
             case DescribeAccount():
                 return self._describe()

@@ -34,6 +34,7 @@ from actors.messages import (
     HistoryFetched,
     JobId,
     MembershipLost,
+    Mend,
     ParseChannel,
     ReaderFor,
     Record,
@@ -49,6 +50,7 @@ from actors.ports import Channels
 from actors.runtime.actor import TaskActor
 from actors.runtime.clock import Timer
 from actors.runtime.errors import ActorDeadError, ActorMissing, MailboxFull
+from actors.runtime.reply import Later
 from config.model import Collection
 
 logger = logging.getLogger(__name__)
@@ -103,6 +105,7 @@ ChannelMessage = (
     | RecordFailed
     | RecorderUp
     | GoalSet
+    | Mend
     | Resume
 )
 
@@ -139,6 +142,8 @@ class Channel(TaskActor):
         self._loaded = False
         self._jobs: dict[JobId, ChannelHead] = {}
         """Job -> the head up to which it wants the channel whole."""
+        self._mending: dict[int, Later[bool]] = {}
+        """Ticket -> who waits for its commit."""
 
     async def started(self) -> None:
         row = await self._channels.one(self._channel_id)
@@ -148,8 +153,11 @@ class Channel(TaskActor):
         for key in ("roster", "scheduler"):
             post(self.owner, key, ChannelUp(channel_id=self._channel_id))
 
-    def on_receive(self, message: ChannelMessage) -> None:
+    def on_receive(self, message: ChannelMessage) -> Later[bool] | None:
+        later = None
         match message:
+            case Mend():
+                later = self._mend(message)
             case ChannelPosted() | ChannelDeleted() | ChannelFigures():
                 self._take_pushed(message)
             case ChannelSeen(head=head):
@@ -179,6 +187,7 @@ class Channel(TaskActor):
             case _:
                 assert_never(message)
         self._go_on()
+        return later
 
     def on_control(self, message: ChannelMessage) -> None:
         """The recorder's answers, heads and jobs overtake mail: none of them may be refused for want of room.
@@ -212,6 +221,12 @@ class Channel(TaskActor):
         if self._wait is not None:
             self._wait.cancel()
             self._wait = None
+
+    def _mend(self, mend: Mend) -> Later[bool]:
+        record = self._held.take_ids(mend.span, mend.posts, mend.pts)
+        later = self._mending[record.ticket] = Later()
+        self._hand_over(record)
+        return later
 
     def _take_answer(self, answer: Arrived) -> None:
         self._asking, self._failures = False, 0
@@ -250,6 +265,9 @@ class Channel(TaskActor):
 
     def _settle(self, answer: Recorded | RecordFailed) -> None:
         self._held.settle(answer.ticket, recorded=isinstance(answer, Recorded))
+        later = self._mending.pop(answer.ticket, None)
+        if later is not None and not later.done:
+            later.reply(isinstance(answer, Recorded))
         if isinstance(answer, RecordFailed):
             self._pause(retry_after(5, self._rng))
         self._end_jobs()

@@ -3,8 +3,7 @@
 A backfill brings the posts below a channel's start; a verification compares what is stored with Telegram.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -14,6 +13,48 @@ from config.model import Start
 
 ErrandKind = Literal["backfill", "verify"]
 ERRANDS: frozenset[str] = frozenset({"backfill", "verify"})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An id of which something else is stored than Telegram shows."""
+
+    message_id: int
+    what: Literal["missing", "deleted", "undeleted", "kind", "text", "entities", "media"]
+    """``missing``: Telegram shows it, and nothing is stored; ``deleted``: stored, and gone; ``undeleted``: marked as
+    deleted, yet shown, which can't be mended, for a deletion is final."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kinds:
+    """How many differences there were of each kind."""
+
+    missing: int = 0
+    deleted: int = 0
+    undeleted: int = 0
+    kind: int = 0
+    text: int = 0
+    entities: int = 0
+    media: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(getattr(self, one.name) for one in fields(self))
+
+    @property
+    def words(self) -> str:
+        """Those that there were: ``missing=2, text=1``."""
+        return ", ".join(f"{one.name}={count}" for one in fields(self) if (count := getattr(self, one.name)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a verification has found so far."""
+
+    calls: int = 0
+    differences: Kinds = Kinds()
+    mended: int = 0
+    first: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +78,8 @@ class Errand:
     """Of the last minute; None before there is one to speak of, and at the end."""
     expected_at: datetime | None = None
     """When it will be done at the pace of the last minute, by ids."""
-    result: Mapping[str, object] | None = None
-    """Of a verification: calls, differences by kind, how many were mended, and the first of them."""
+    result: Findings | None = None
+    """Of a verification."""
     error: str | None = None
     """Why it failed; while it runs, what it waits for."""
     started_at: datetime | None = None
@@ -60,7 +101,7 @@ class ErrandRow:
     base: int | None = None
     """Posts that backfills had brought to the channel before this one began."""
     posts_added: int = 0
-    result: Mapping[str, object] | None = None
+    result: Findings | None = None
     error: str | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -81,6 +122,18 @@ class StartBackfill(Request[Errand]):
 
     channel_id: ChannelId
     wish: Start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartVerify(Request[Errand]):
+    """Compare a channel's covered ids from ``low`` to ``high`` with Telegram; None: from the lowest, to the newest.
+
+    The same question, while it is at work, is answered by its job. Raises: ``ErrandRuns``.
+    """
+
+    channel_id: ChannelId
+    low: int | None = None
+    high: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,11 @@ import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import timedelta
 from typing import assert_never
 
 from actors import log
+from actors.backfilling import Goals, reached
 from actors.channel import key_of
 from actors.coverage import missing, size
 from actors.errand import (
@@ -21,21 +22,25 @@ from actors.errand import (
     CancelErrand,
     DescribeErrand,
     Errand,
+    ErrandKind,
     ErrandRow,
+    Findings,
     Pace,
     Sample,
     StartBackfill,
+    StartVerify,
     described,
 )
 from actors.errors import ChannelUnknown, ErrandRuns, JobUnknown, Refused, StoreUnavailable
-from actors.messages import ChannelId, ChannelRow, FindStart, GoalSet, JobId, JobState
+from actors.messages import ChannelId, ChannelRow, GoalSet, JobId, JobState, Span
 from actors.metrics import Metrics
 from actors.neighbours import or_again, post
 from actors.ports import Store
-from actors.reading import Readers, pause
+from actors.reading import Readers
 from actors.runtime.actor import TaskActor
 from actors.runtime.clock import Timer
 from actors.runtime.reply import Later
+from actors.verifying import PAGE, PageVerified, Walk, bounds, found_with
 from config.model import Start
 
 logger = logging.getLogger(__name__)
@@ -65,6 +70,21 @@ class GoalFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageDone:
+    """A verification has gone past one page."""
+
+    job_id: JobId
+    page: PageVerified
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkDone:
+    """A verification has come to its end."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrandFailed:
     job_id: JobId
     cause: str
@@ -91,7 +111,17 @@ class Going:
 
 
 ErrandsMessage = (
-    StartBackfill | DescribeErrand | AwaitErrand | CancelErrand | Look | GoalFound | ErrandFailed | WaitOver
+    StartBackfill
+    | StartVerify
+    | DescribeErrand
+    | AwaitErrand
+    | CancelErrand
+    | Look
+    | GoalFound
+    | PageDone
+    | WalkDone
+    | ErrandFailed
+    | WaitOver
 )
 
 
@@ -111,23 +141,29 @@ class Errands(TaskActor):
         self._metrics = metrics
         self._new_id = new_id
         self._readers = Readers(self.owner, rng)
+        self._goals = Goals(store.channels, self._readers, self.owner)
         self._going: dict[JobId, Going] = {}
 
     async def started(self) -> None:
         for row in await self._store.jobs.unfinished_errands():
             channel = await self._store.channels.one(row.channel_id)
             going = self._going[row.job_id] = Going(row=row, name=_name(channel, row.channel_id))
-            if channel is None:
+            if row.kind == "verify":
+                self.tell_self(ErrandFailed(job_id=row.job_id, cause="interrupted by a restart"))
+            elif channel is None:
                 self.tell_self(ErrandFailed(job_id=row.job_id, cause="the channel was removed"))
-            elif row.low_id is None:
-                self._find_goal(going)
-            log.emit(log.BACKFILL_RESUMED, channel=going.name, job_id=row.job_id)
+            else:
+                if row.low_id is None:
+                    self._find_goal(going)
+                log.emit(log.BACKFILL_RESUMED, channel=going.name, job_id=row.job_id)
         self.tell_later(LOOK_EVERY, Look())
 
     def on_receive(self, message: ErrandsMessage) -> object:
         match message:
             case StartBackfill():
                 return self._start_backfill(message)
+            case StartVerify():
+                return self._start_verify(message)
             case DescribeErrand(job_id=job_id):
                 return self._describe(job_id)
             case AwaitErrand():
@@ -138,6 +174,10 @@ class Errands(TaskActor):
                 return self._look(number)
             case GoalFound():
                 return or_again(self, self._take_goal(message), message)
+            case PageDone():
+                self._take_verified(message)
+            case WalkDone(job_id=job_id):
+                return or_again(self, self._end_walk(job_id), message)
             case ErrandFailed(job_id=job_id, cause=cause):
                 return or_again(self, self._fail(job_id, cause), message)
             case WaitOver():
@@ -146,17 +186,86 @@ class Errands(TaskActor):
                 assert_never(message)
         return None
 
+    async def _channel(self, channel_id: ChannelId) -> ChannelRow:
+        channel = await self._store.channels.one(channel_id)
+        if channel is None:
+            raise ChannelUnknown(channel_id)
+        return channel
+
+    def _same(self, kind: ErrandKind, channel_id: ChannelId, asked: str) -> Going | None:
+        """The errand that does this already. Raises: ErrandRuns where one of its kind does something else."""
+        for going in self._going.values():
+            if (going.row.kind, going.row.channel_id) == (kind, channel_id):
+                if going.row.asked == asked:
+                    return going
+                raise ErrandRuns(going.row.job_id, kind, going.row.asked)
+        return None
+
+    # --- verification ----------------------------------------------------------------------------------------------
+
+    async def _start_verify(self, request: StartVerify) -> Errand:
+        channel = await self._channel(request.channel_id)
+        asked = "all"
+        if request.low is not None or request.high is not None:
+            asked = f"{request.low or ''}..{request.high or ''}"
+        same = self._same("verify", request.channel_id, asked)
+        if same is not None:
+            return self._told(same)
+        # An empty span is verified as well: there is nothing that could differ.
+        span = bounds(channel.covered, channel.top_id, request.low, request.high) or (1, 0)
+        row = ErrandRow(
+            job_id=JobId(self._new_id()),
+            kind="verify",
+            channel_id=request.channel_id,
+            asked=asked,
+            state="running",
+            low_id=span[0],
+            high_id=span[1],
+            result=Findings(),
+            started_at=self.owner.clock.now(),
+        )
+        await self._store.jobs.save_errand(row)
+        going = self._going[row.job_id] = Going(row=row, name=_name(channel, row.channel_id))
+        going.task = self.spawn_task(self._walk(row, span), name=f"verification {row.job_id}")
+        return self._told(going)
+
+    async def _walk(self, row: ErrandRow, span: Span) -> None:
+        walk = Walk(row.channel_id, store=self._store, readers=self._readers, owner=self.owner)
+        low, high = span
+        outcome: WalkDone | ErrandFailed = WalkDone(job_id=row.job_id)
+        try:
+            while high >= low:
+                page = await walk.page((max(low, high - PAGE + 1), high))
+                await self.ref.send(PageDone(job_id=row.job_id, page=page))
+                high -= page.ids
+        except Refused as error:
+            outcome = ErrandFailed(job_id=row.job_id, cause=str(error))
+        await self.ref.send(outcome)
+
+    def _take_verified(self, done: PageDone) -> None:
+        going = self._going.get(done.job_id)
+        if going is None:
+            return
+        row, page = going.row, done.page
+        going.row = replace(row, ids_done=row.ids_done + page.ids, result=found_with(row.result or Findings(), page))
+        going.pace.take(Sample(at=self.owner.clock.monotonic(), ids=going.row.ids_done, posts=0))
+
+    async def _end_walk(self, job_id: JobId) -> None:
+        going = self._going.get(job_id)
+        if going is None:
+            return
+        result = going.row.result
+        if result is not None and result.differences.total:
+            log.emit(log.VERIFY_DIFFERED, channel=going.name, found=result.differences.words, mended=result.mended)
+        await self._end(job_id, "success", None)
+
     # --- backfill --------------------------------------------------------------------------------------------------
 
     async def _start_backfill(self, request: StartBackfill) -> Errand:
-        channel = await self._store.channels.one(request.channel_id)
-        if channel is None:
-            raise ChannelUnknown(request.channel_id)
-        for going in self._going.values():
-            if going.row.kind == "backfill" and going.row.channel_id == request.channel_id:
-                if going.row.asked == request.wish.words:
-                    return self._told(going)
-                raise ErrandRuns(going.row.job_id, "backfill", going.row.asked)
+        channel = await self._channel(request.channel_id)
+        same = self._same("backfill", request.channel_id, request.wish.words)
+        if same is not None:
+            return self._told(same)
         row = ErrandRow(
             job_id=JobId(self._new_id()),
             kind="backfill",
@@ -177,37 +286,10 @@ class Errands(TaskActor):
         wish = Start.model_validate(row.asked)
         outcome: GoalFound | ErrandFailed
         try:
-            outcome = GoalFound(job_id=row.job_id, goal=await self._goal(row.channel_id, wish))
+            outcome = GoalFound(job_id=row.job_id, goal=await self._goals.find(row.channel_id, wish))
         except Refused as error:
             outcome = ErrandFailed(job_id=row.job_id, cause=str(error))
         await self.ref.send(outcome)
-
-    async def _goal(self, channel_id: ChannelId, wish: Start) -> int:
-        if wish.policy == "since":
-            since = datetime.combine(wish.since or datetime.now(UTC).date(), time.min, UTC)
-            return (await self._readers.ask(channel_id, FindStart(channel_id=channel_id, since=since))).message_id
-        if wish.policy == "last":
-            bottom = await self._bottom(channel_id)
-            found = await self._readers.ask(
-                channel_id, FindStart(channel_id=channel_id, newest=wish.count, below=bottom)
-            )
-            return found.message_id
-        return 1
-
-    async def _bottom(self, channel_id: ChannelId) -> int:
-        """The lowest id that is wanted already; waits until the channel's start is known."""
-        while True:
-            row = await self._row(channel_id)
-            if row is not None and row.start_id is not None:
-                return row.start_id if row.goal_id is None else min(row.start_id, row.goal_id)
-            await pause(self.owner.clock, LOOK_EVERY)
-
-    async def _row(self, channel_id: ChannelId) -> ChannelRow | None:
-        try:
-            return await self._store.channels.one(channel_id)
-        except StoreUnavailable as error:
-            logger.debug("channel %s can't be looked at: %s", channel_id, error)
-            return None
 
     async def _take_goal(self, found: GoalFound) -> None:
         """Give the channel its goal, in the store first: an actor that starts meanwhile reads it there."""
@@ -287,7 +369,7 @@ class Errands(TaskActor):
             return await self._describe(job_id)
         if going.row.kind == "backfill" and going.row.state == "running":
             channel = await self._store.channels.one(going.row.channel_id)
-            goal = None if channel is None else _reached(channel)
+            goal = None if channel is None else reached(channel)
             await self._store.channels.set_goal(going.row.channel_id, goal)
             post(self.owner, key_of(going.row.channel_id), GoalSet(goal=goal))
         return await self._end(job_id, "cancelled", None) or await self._describe(job_id)
@@ -348,11 +430,3 @@ def _name(channel: ChannelRow | None, channel_id: ChannelId) -> str:
     if channel is None:
         return str(channel_id)
     return f"@{channel.username}" if channel.username else channel.title
-
-
-def _reached(channel: ChannelRow) -> int | None:
-    """The goal of a backfill that ends where it is: what it has brought without a hole stays wanted."""
-    if channel.start_id is None:
-        return None
-    below = [low for low, high in channel.covered if low < channel.start_id <= high + 1]
-    return max(below[0], channel.goal_id or 1) if below else None

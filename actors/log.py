@@ -166,5 +166,12 @@ ERRAND_FINISHED = _event(
     ru="🏁 {kind} {channel}: {state}, добавлено из истории {posts}",
     en="🏁 {kind} {channel}: {state}, {posts} posts from history",
 )
+VERIFY_DIFFERED = _event(
+    "verify_differed",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="⚠️ {channel}: проверка нашла расхождения {found}, исправлено {mended}",
+    en="⚠️ {channel}: the verification found differences {found}, mended {mended}",
+)
 STOPPING = _event("stopping", logger="telewarden", ru="🛑 Остановка: {reason}", en="🛑 Stopping: {reason}")
 STOPPED = _event("stopped", logger="telewarden", ru="👋 Остановлен", en="👋 Stopped")

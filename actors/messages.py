@@ -193,6 +193,28 @@ class FindStart(Request[StartFound]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdsFetched:
+    """The messages that there are of some ids, newest first."""
+
+    channel_id: ChannelId
+    posts: tuple[Post, ...]
+    pts: int | None
+    """The channel's when they were read; of several calls the first."""
+    calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchIds(Request[IdsFetched]):
+    """Ask for up to 100 messages by their ids: one RPC where all can be read, bisected otherwise. Gives way to all.
+
+    Raises as ``FetchHistory``.
+    """
+
+    channel_id: ChannelId
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelsPeeked:
     heads: tuple[ChannelHead, ...]
     lost: tuple[ChannelId, ...] = ()
@@ -298,6 +320,15 @@ class ParseChannel:
 
     job_id: JobId
     head: ChannelHead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mend(Request[bool]):
+    """Have recorded what was read of a span by ids; answers, once that is committed or refused, whether it was."""
+
+    span: Span
+    posts: tuple[Post, ...]
+    pts: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

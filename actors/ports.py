@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from actors.errand import ErrandRow
+from actors.errand import Difference, ErrandRow
 from actors.ledger import Ledger, LedgerTotals
 from actors.messages import (
     AccountId,
@@ -24,6 +24,7 @@ from actors.messages import (
     Record,
     Recorded,
     SessionKey,
+    Span,
     Summary,
     UpdateState,
 )
@@ -45,6 +46,14 @@ class Posts(Protocol):
 
     async def page(self, channel_id: ChannelId, *, after_id: int, limit: int) -> tuple[Post, ...]:
         """Posts of kind ``post`` that aren't deleted, ascending by id, ids above ``after_id``."""
+
+    async def differences(
+        self, channel_id: ChannelId, span: Span, posts: Sequence[Post], pts: int | None
+    ) -> tuple[Difference, ...]:
+        """Where what is stored of the covered ids in ``span`` isn't as in ``posts``, all that was read at ``pts``.
+
+        Newest first, one difference an id. Rows stored from a copy newer than ``pts`` are left out.
+        """
 
 
 class Accounts(Protocol):

@@ -1,5 +1,6 @@
-"""The commands about what a channel holds: ledger, backfill, cancel."""
+"""The commands about what a channel holds: ledger, backfill, verify, cancel."""
 
+import time
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +10,8 @@ import click
 from daemon.options import Target, daemon_options, fail, show
 
 LONGEST_WAIT = 600
+POLL = 1.0
+"""Seconds between two questions about a job."""
 STATES = ("stored", "deleted", "service", "undecodable", "empty", "missing", "awaited", "unasked")
 
 
@@ -74,6 +77,39 @@ def backfill(
         fail(f"the backfill failed: {job['error']}")
     if wait is not None and job["state"] != "success":
         fail(f"the backfill isn't done after {wait:g} s; it goes on in the daemon")
+
+
+@click.command()
+@click.argument("channel")
+@click.option("--from", "low", type=click.IntRange(1, 2**31 - 1), help="From this id. Default: the lowest collected.")
+@click.option("--to", "high", type=click.IntRange(1, 2**31 - 1), help="Up to this id. Default: the newest.")
+@daemon_options
+def verify(target: Target, channel: str, low: int | None, high: int | None, *, as_json: bool) -> None:
+    """Compare what is stored of CHANNEL with Telegram, 100 ids a call, and mend it.
+
+    Exit code 0 when nothing differed, 1 when something did. It gives way to all else that its account has to do.
+    """
+    daemon = target.daemon()
+    query = {"from": low, "to": high, "wait": POLL}
+    job = daemon.post(path_of(channel, "verify"), query=query, timeout=30.0 + POLL).document
+    while job["state"] in {"queued", "running"}:
+        time.sleep(POLL)
+        job = daemon.get(f"/jobs/{job['job_id']}").document
+    result = job["result"]
+    if as_json:
+        show(job)
+    else:
+        found = ", ".join(f"{what}={count}" for what, count in result["differences"].items() if count) or "none"
+        click.echo(
+            f"Channel {channel}: ids={job['ids_done']}, calls={result['calls']}, differences: {found}, "
+            f"mended={result['mended']}"
+        )
+        for one in result["first"]:
+            click.echo(f"  {one['message_id']}: {one['what']}")
+    if job["state"] != "success":
+        fail(f"the verification {job['state']}: {job['error'] or 'it was ended'}")
+    if any(result["differences"].values()):
+        fail("something differed")
 
 
 @click.command()

@@ -5,14 +5,31 @@ from typing import Any, Protocol
 
 from actors import log
 from actors.errors import AccountUnusable, ActorsError, ChannelLost, FloodWaited, Refused, TryAgain
-from actors.messages import AccountId, ChannelId, FetchDifference, FetchHistory, FindStart, PeekChannels, UpdateState
+from actors.messages import (
+    AccountId,
+    ChannelId,
+    FetchDifference,
+    FetchHistory,
+    FetchIds,
+    FindStart,
+    PeekChannels,
+    UpdateState,
+)
 from actors.runtime.loop import LoopOwner
 from actors.telegram.caller import Caller
 from actors.telegram.feed import Feed
 from actors.telegram.line import CatchUp, Line, Task
 from actors.telegram.link import Watch
 from actors.telegram.outlet import Outlet
-from actors.telegram.requests import fetch_difference, fetch_difference_of, fetch_history, fetch_state, find_start, peek
+from actors.telegram.requests import (
+    fetch_difference,
+    fetch_difference_of,
+    fetch_history,
+    fetch_state,
+    find_start,
+    peek,
+    read_ids,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +114,8 @@ class Desk:
                 return await fetch_history(self._caller, self._peer(channel_id), request, raw=self._feed.raw)
             case FetchDifference(channel_id=channel_id):
                 return await fetch_difference_of(self._caller, self._peer(channel_id), request, raw=self._feed.raw)
+            case FetchIds(channel_id=channel_id, span=span):
+                return await read_ids(self._caller, self._peer(channel_id), channel_id, span, raw=self._feed.raw)
             case FindStart(channel_id=channel_id):
                 return await find_start(self._caller, self._peer(channel_id), request)
             case PeekChannels(channel_ids=channel_ids):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.messages import FetchDifference, FetchHistory, FindStart, PeekChannels
+from actors.messages import FetchDifference, FetchHistory, FetchIds, FindStart, PeekChannels
 from actors.runtime.clock import Clock
 from actors.runtime.reply import Later
 
@@ -20,6 +20,7 @@ METHODS: dict[type, str] = {
     FetchHistory: "messages.getHistory",
     FindStart: "messages.getHistory",
     FetchDifference: "updates.getChannelDifference",
+    FetchIds: "channels.getMessages",
     PeekChannels: "messages.getPeerDialogs",
 }
 """What a task calls first; others have no pace."""
@@ -59,8 +60,9 @@ class Task:
     @property
     def lane(self) -> tuple[str, bool]:
         """The method that it calls, and whether it can wait."""
-        patient = isinstance(self.request, FetchHistory) and self.request.road == "backfill"
-        return METHODS.get(type(self.request), ""), patient
+        request = self.request
+        patient = isinstance(request, FetchIds) or (isinstance(request, FetchHistory) and request.road == "backfill")
+        return METHODS.get(type(request), ""), patient
 
 
 class Line:

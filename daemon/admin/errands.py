@@ -1,22 +1,23 @@
-"""Jobs about one channel over HTTP: begin a backfill, end a job."""
+"""Jobs about one channel over HTTP: begin a backfill or a verification, end a job."""
 
 from datetime import date, timedelta
 
 import orjson
 from aiohttp import web
 
-from actors.errand import ERRANDS, AwaitErrand, CancelErrand, Errand, StartBackfill
+from actors.errand import ERRANDS, AwaitErrand, CancelErrand, Errand, StartBackfill, StartVerify
 from actors.messages import DescribeJob, JobId
 from actors.runtime.message import Request
 from config.model import Start
 from daemon.admin.access import Role
-from daemon.admin.asking import ASK_TIMEOUT, Ending, ask, find_channel, query, respond, seconds
+from daemon.admin.asking import ASK_TIMEOUT, Ending, ask, find_channel, integer, query, respond, seconds
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
 KEY = "errands"
 SCHEDULER = "scheduler"
 DONE = frozenset({"success", "failed", "cancelled"})
+MESSAGE_ID_MAX = 2**31 - 1
 POSTS_MOST = 100_000_000
 WISHES = '{"all": true}, {"since": "2024-01-31"} or {"posts": 500}'
 
@@ -27,6 +28,16 @@ async def backfill(request: web.Request) -> web.Response:
     row = await find_channel(request, request.match_info["channel"])
     wish = _wish(await request.read())
     return await begin(request, StartBackfill(channel_id=row.channel_id, wish=wish), wait)
+
+
+async def verify(request: web.Request) -> web.Response:
+    """202 with the job; its result says what differed."""
+    params = query(request, "from", "to", "wait")
+    wait = seconds(params, "wait")
+    low = integer(params, "from", default=1, low=1, high=MESSAGE_ID_MAX) if "from" in params else None
+    high = integer(params, "to", default=1, low=1, high=MESSAGE_ID_MAX) if "to" in params else None
+    row = await find_channel(request, request.match_info["channel"])
+    return await begin(request, StartVerify(channel_id=row.channel_id, low=low, high=high), wait)
 
 
 async def begin(request: web.Request, message: Request[Errand], wait: float | None) -> web.Response:
@@ -80,5 +91,6 @@ def _day(text: str) -> date:
 
 ROUTES = (
     Route("POST", "/channels/{channel}/backfill", backfill, Role.OPERATOR),
+    Route("POST", "/channels/{channel}/verify", verify, Role.OPERATOR),
     Route("POST", "/jobs/{job_id}/cancel", cancel, Role.OPERATOR),
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from actors.errand import ErrandRow
+from actors.errand import Difference, ErrandRow, Findings, Kinds
 from actors.messages import AccountId, ChannelId, Job, JobId, JobKind, Summary
 from daemon.store.errors import ChannelMissing
 from daemon.store.pool import Database
@@ -118,4 +118,9 @@ class StoredJobs:
 def _errand(row: Any) -> ErrandRow:
     values = dict(row)
     result = values["result"]
-    return ErrandRow(**values | {"result": None if result is None else orjson.loads(result)})
+    return ErrandRow(**values | {"result": None if result is None else _findings(orjson.loads(result))})
+
+
+def _findings(told: dict[str, Any]) -> Findings:
+    first = tuple(Difference(**one) for one in told["first"])
+    return Findings(**told | {"differences": Kinds(**told["differences"]), "first": first})

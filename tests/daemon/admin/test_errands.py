@@ -7,13 +7,26 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from actors.errand import Difference, ErrandRow, Findings, Kinds, described
 from actors.errands import Errands
 from actors.messages import ChannelId, Record
 from actors.metrics import Metrics
+from actors.runtime.actor import TaskActor
 from actors.scheduler import Scheduler
-from tests.daemon.admin.conftest import Face
+from tests.daemon.admin.conftest import NOW, Face
 from tests.daemon.store.rows import NEWS, SPORT, follow, membership
 from tests.daemon.test_cli import Telewarden
+
+
+class Told(TaskActor):
+    """Errands of which one is done already."""
+
+    def __init__(self, errand):
+        super().__init__()
+        self._errand = errand
+
+    def on_receive(self, message):
+        return self._errand
 
 
 @pytest_asyncio.fixture
@@ -128,3 +141,58 @@ async def test_a_restart_ends_parses_and_leaves_backfills(face, store):
     await store.jobs.end_interrupted(face.owner.clock.now())
     (row,) = await store.jobs.unfinished_errands()
     assert (row.job_id, row.channel_id) == (job["job_id"], ChannelId(NEWS))
+
+
+# --- verification: nobody can read the channel here, so that only an empty range comes to its end ---------------------
+
+
+async def test_a_verification_takes_a_range_and_ends_at_once_where_nothing_is_collected(face):
+    code, job, headers = await face.post("/channels/news/verify?from=550&to=560")
+    assert code == 202
+    assert headers["Location"] == f"/jobs/{job['job_id']}"
+    assert (job["kind"], job["asked"], job["low_id"], job["high_id"]) == ("verify", "550..560", 550, 560)
+    code, problem, _ = await face.post("/channels/news/verify")
+    assert (code, problem["job_id"]) == (409, job["job_id"])
+    code, job, _ = await face.post("/channels/sport/verify?wait=20")
+    assert (code, job["state"]) == (200, "success")
+    assert job["result"] == {
+        "calls": 0, "mended": 0, "first": [],
+        "differences": {
+            "missing": 0, "deleted": 0, "undeleted": 0, "kind": 0, "text": 0, "entities": 0, "media": 0,
+        },
+    }  # fmt: skip
+    for bad in ("from=0", "to=x", f"to={2**31}", "since=1", "wait=601"):
+        assert (await face.post(f"/channels/news/verify?{bad}"))[0] == 400, bad
+    assert (await face.post("/channels/nobody/verify"))[0] == 404
+
+
+async def test_a_verification_that_a_restart_met_has_failed(face, store, owner, registry):
+    job = (await face.post("/channels/news/verify"))[1]
+    ref = owner.get("errands")
+    ref.stop(block=False)
+    assert await ref.wait_stopped(5)
+    Errands.start(store=store, metrics=Metrics(type(registry)()), rng=random.Random(3), key="errands")
+    while (found := (await face.get(f"/jobs/{job['job_id']}"))[1])["state"] == "running":
+        pass
+    assert (found["state"], found["error"]) == ("failed", "interrupted by a restart")
+
+
+async def test_the_command_verify_ends_with_0_where_nothing_differed(face, tmp_path):
+    code, out, err = await Telewarden(tmp_path)("verify", "@sport", "--url", face.server.url)
+    assert (code, err) == (0, "")
+    assert out == "Channel @sport: ids=0, calls=0, differences: none, mended=0\n"
+
+
+async def test_the_command_verify_ends_with_1_and_names_what_differed(face, store, tmp_path):
+    row = (await face.post("/channels/sport/verify?wait=20"))[1]
+    found = Findings(calls=2, differences=Kinds(text=1), mended=1, first=(Difference(7, "text"),))
+    running = ErrandRow(
+        job_id=row["job_id"], kind="verify", channel_id=SPORT, asked="all", state="success", low_id=1, high_id=150,
+        ids_done=150, result=found,
+    )  # fmt: skip
+    face.owner.get("errands").stop(block=False)
+    await face.owner.get("errands").wait_stopped(5)
+    Told.start(described(running, None, NOW), key="errands")
+    code, out, err = await Telewarden(tmp_path)("verify", "sport", "--url", face.server.url)
+    assert (code, err) == (1, "telewarden: something differed\n")
+    assert out == "Channel sport: ids=150, calls=2, differences: text=1, mended=1\n  7: text\n"
