@@ -4,12 +4,11 @@ A backfill's work is the channel's own: it is given a goal and goes down to it, 
 between. Here it is only asked for and watched, by what is committed.
 """
 
-import asyncio
 import logging
 import random
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
@@ -25,12 +24,12 @@ from actors.errand import (
     ErrandKind,
     ErrandRow,
     Findings,
-    Pace,
     Sample,
     StartBackfill,
     StartVerify,
     described,
 )
+from actors.errand_runs import ErrandFailed, GoalFound, Going, Look, PageDone, WaitOver, WalkDone, name_of
 from actors.errors import ChannelUnknown, ErrandRuns, JobUnknown, Refused, StoreUnavailable
 from actors.messages import ChannelId, ChannelRow, GoalSet, JobId, JobState, Span
 from actors.metrics import Metrics
@@ -38,9 +37,8 @@ from actors.neighbours import or_again, post
 from actors.ports import Store
 from actors.reading import Readers
 from actors.runtime.actor import TaskActor
-from actors.runtime.clock import Timer
 from actors.runtime.reply import Later
-from actors.verifying import PAGE, PageVerified, Walk, bounds, found_with
+from actors.verifying import PAGE, Walk, bounds, found_with
 from config.model import Start
 
 logger = logging.getLogger(__name__)
@@ -52,62 +50,6 @@ SAVE_EVERY = 10
 """Looks after which the progress is written down; a restart recounts it anyway."""
 LOG_EVERY = 30.0
 """Seconds between two lines of progress in the log, for each errand."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """See how far the backfills are."""
-
-    number: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoalFound:
-    """A backfill knows down to which id it goes."""
-
-    job_id: JobId
-    goal: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageDone:
-    """A verification has gone past one page."""
-
-    job_id: JobId
-    page: PageVerified
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalkDone:
-    """A verification has come to its end."""
-
-    job_id: JobId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrandFailed:
-    job_id: JobId
-    cause: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitOver:
-    """An ``AwaitErrand`` has waited long enough."""
-
-    job_id: JobId
-    later: Later[Errand]
-
-
-@dataclass(slots=True, kw_only=True)
-class Going:
-    """An errand that isn't done."""
-
-    row: ErrandRow
-    name: str
-    pace: Pace = field(default_factory=Pace)
-    task: asyncio.Task[None] | None = None
-    logged_at: float = 0.0
-    askers: list[tuple[Later[Errand], Timer]] = field(default_factory=list)
 
 
 ErrandsMessage = (
@@ -147,7 +89,7 @@ class Errands(TaskActor):
     async def started(self) -> None:
         for row in await self._store.jobs.unfinished_errands():
             channel = await self._store.channels.one(row.channel_id)
-            going = self._going[row.job_id] = Going(row=row, name=_name(channel, row.channel_id))
+            going = self._going[row.job_id] = Going(row=row, name=name_of(channel, row.channel_id))
             if row.kind == "verify":
                 self.tell_self(ErrandFailed(job_id=row.job_id, cause="interrupted by a restart"))
             elif channel is None:
@@ -225,7 +167,7 @@ class Errands(TaskActor):
             started_at=self.owner.clock.now(),
         )
         await self._store.jobs.save_errand(row)
-        going = self._going[row.job_id] = Going(row=row, name=_name(channel, row.channel_id))
+        going = self._going[row.job_id] = Going(row=row, name=name_of(channel, row.channel_id))
         going.task = self.spawn_task(self._walk(row, span), name=f"verification {row.job_id}")
         return self._told(going)
 
@@ -275,7 +217,7 @@ class Errands(TaskActor):
             base=channel.backfilled,
         )
         await self._store.jobs.save_errand(row)
-        going = self._going[row.job_id] = Going(row=row, name=_name(channel, row.channel_id))
+        going = self._going[row.job_id] = Going(row=row, name=name_of(channel, row.channel_id))
         self._find_goal(going)
         return self._told(going)
 
@@ -424,9 +366,3 @@ class Errands(TaskActor):
         going.askers = [(later, timer) for later, timer in going.askers if later is not over.later]
         if not over.later.done:
             over.later.reply(self._told(going))
-
-
-def _name(channel: ChannelRow | None, channel_id: ChannelId) -> str:
-    if channel is None:
-        return str(channel_id)
-    return f"@{channel.username}" if channel.username else channel.title

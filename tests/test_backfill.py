@@ -50,8 +50,8 @@ async def test_a_backfill_that_is_killed_goes_on_and_ends_with_every_post_while_
             await daemon.parse_all()
             (begun,) = (await daemon.get("/channels"))["channels"]
             assert 90 <= begun["posts"] <= 100
-            # a call takes 50 ms, so that there is a middle to be killed in
-            await sandbox.post("/faults", {"method": "messages.getHistory", "delay": 0.05, "count": 0})
+            # a call takes 100 ms, so that there is a middle to be killed in
+            await sandbox.post("/faults", {"method": "messages.getHistory", "delay": 0.1, "count": 0})
             job = await daemon.post(f"{path}/backfill", {"all": True})
             await sandbox.post("/posts", {"channel": channel["id"], "count": 3})
             half = await until_between(daemon, job["job_id"], 1000)

@@ -107,7 +107,7 @@ async def test_what_is_there_already_costs_nothing_and_is_done_at_once(older):
 
 
 async def test_the_same_wish_is_one_job_and_another_is_refused_until_it_ends(older):
-    fail(older.sandbox, "messages.getHistory", delay=0.2, count=0)
+    fail(older.sandbox, "messages.getHistory", delay=0.5, count=0)
     job = await older.begin(ALL)
     assert (await older.begin(ALL)).job_id == job.job_id
     with pytest.raises(ErrandRuns, match=job.job_id):
