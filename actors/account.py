@@ -30,6 +30,7 @@ from actors.messages import (
     DescribeAccount,
     FetchDifference,
     FetchHistory,
+    FetchIds,
     FetchPart,
     FindStart,
     Introduce,
@@ -80,7 +81,7 @@ INTRODUCE_AGAIN = 2.0
 DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
 """States in which the key is wiped: it opens nothing any more, and asking with it again can only harm."""
 
-Asked = FetchHistory | FetchDifference | FindStart | PeekChannels | LocateFiles | FetchPart
+Asked = FetchHistory | FetchIds | FetchDifference | FindStart | PeekChannels | LocateFiles | FetchPart
 
 
 AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Save | Ask | Listen
@@ -89,9 +90,8 @@ AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Save | Ask | Lis
 class Account(TaskActor):
     """Keeps one user signed in, and reads for the channels that it is told to read for.
 
-    ``DescribeAccount`` is answered at once, whatever Telegram does. Calls (``FetchHistory``, ``FetchDifference``,
-    ``FindStart``, ``PeekChannels``, ``LocateFiles``, ``FetchPart``) are made one by one; while the account isn't
-    connected they fail with ``TryAgain``.
+    ``DescribeAccount`` is answered at once, whatever Telegram does. Calls (``Asked``) are made one by one; while the
+    account isn't connected they fail with ``TryAgain``.
     """
 
     def __init__(
@@ -147,7 +147,9 @@ class Account(TaskActor):
 
     def on_receive(self, message: AccountMessage) -> object:
         match message:
-            case FetchHistory() | FetchDifference() | FindStart() | PeekChannels() | LocateFiles() | FetchPart():
+            case FetchHistory() | FetchIds() | FetchDifference() | FindStart() | PeekChannels():
+                return self._queue(message)
+            case LocateFiles() | FetchPart():
                 return self._queue(message)
             case DescribeAccount():
                 return self._describe()

@@ -31,9 +31,11 @@ from actors.messages import (
     FetchDifference,
     FetchHistory,
     FindStart,
+    GoalSet,
     HistoryFetched,
     JobId,
     MembershipLost,
+    Mend,
     ParseChannel,
     ReaderFor,
     Record,
@@ -49,6 +51,7 @@ from actors.ports import Channels
 from actors.runtime.actor import TaskActor
 from actors.runtime.clock import Timer
 from actors.runtime.errors import ActorDeadError, ActorMissing, MailboxFull
+from actors.runtime.reply import Later
 from config.model import Collection
 
 logger = logging.getLogger(__name__)
@@ -105,6 +108,8 @@ ChannelMessage = (
     | Recorded
     | RecordFailed
     | RecorderUp
+    | GoalSet
+    | Mend
     | Resume
 )
 
@@ -142,6 +147,8 @@ class Channel(TaskActor):
         self._loaded = False
         self._jobs: dict[JobId, ChannelHead] = {}
         """Job -> the head up to which it wants the channel whole."""
+        self._mending: dict[int, Later[bool]] = {}
+        """Ticket -> who waits for its commit."""
 
     async def started(self) -> None:
         row = await self._channels.one(self._channel_id)
@@ -151,14 +158,13 @@ class Channel(TaskActor):
         for key in ("roster", "scheduler"):
             post(self.owner, key, ChannelUp(channel_id=self._channel_id))
 
-    def on_receive(self, message: ChannelMessage) -> None:
+    def on_receive(self, message: ChannelMessage) -> Later[bool] | None:
+        later = None
         match message:
-            case ChannelPosted():
-                self._record(self._held.take_push(message))
-            case ChannelDeleted():
-                self._record(self._held.take_deletion(message))
-            case ChannelFigures():
-                self._record(self._held.take_figures(message))
+            case Mend():
+                later = self._mend(message)
+            case ChannelPosted() | ChannelDeleted() | ChannelFigures():
+                self._take_pushed(message)
             case ChannelSeen(head=head):
                 self._take_head(head)
             case ChannelMoved(pts=pts):
@@ -178,11 +184,14 @@ class Channel(TaskActor):
             case RecorderUp():
                 for record in tuple(self._held.in_flight.values()):
                     self._hand_over(record)
+            case GoalSet(goal=goal):
+                self._held.goal = goal
             case Resume():
                 self._wait = None
             case _:
                 assert_never(message)
         self._go_on()
+        return later
 
     def on_control(self, message: ChannelMessage) -> None:
         """The recorder's answers, heads and jobs overtake mail: none of them may be refused for want of room.
@@ -195,6 +204,17 @@ class Channel(TaskActor):
             self.tell_self(message)
 
     # --- what comes in ---------------------------------------------------------------------------------------------
+
+    def _take_pushed(self, push: ChannelPosted | ChannelDeleted | ChannelFigures) -> None:
+        match push:
+            case ChannelPosted():
+                self._record(self._held.take_push(push))
+            case ChannelDeleted():
+                self._record(self._held.take_deletion(push))
+            case ChannelFigures():
+                self._record(self._held.take_figures(push))
+            case _:
+                assert_never(push)
 
     def _take_job(self, job: ParseChannel) -> None:
         self._jobs[job.job_id] = job.head
@@ -209,6 +229,12 @@ class Channel(TaskActor):
         if self._wait is not None:
             self._wait.cancel()
             self._wait = None
+
+    def _mend(self, mend: Mend) -> Later[bool]:
+        record = self._held.take_ids(mend.span, mend.posts, mend.pts)
+        later = self._mending[record.ticket] = Later()
+        self._hand_over(record)
+        return later
 
     def _take_answer(self, answer: Arrived) -> None:
         self._asking, self._failures = False, 0
@@ -248,6 +274,9 @@ class Channel(TaskActor):
     def _settle(self, answer: Recorded | RecordFailed) -> None:
         self._held.settle(answer.ticket, recorded=isinstance(answer, Recorded))
         self._crowded = isinstance(answer, Recorded) and answer.backlog > CROWDED
+        later = self._mending.pop(answer.ticket, None)
+        if later is not None and not later.done:
+            later.reply(isinstance(answer, Recorded))
         if isinstance(answer, RecordFailed):
             self._pause(retry_after(5, self._rng))
         self._end_jobs()

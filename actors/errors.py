@@ -80,6 +80,22 @@ class JobUnknown(ActorsError):
         self.job_id = job_id
 
 
+class ChannelUnknown(ActorsError):
+    def __init__(self, channel_id: ChannelId) -> None:
+        super().__init__(f"there is no channel {channel_id}")
+        self.channel_id = channel_id
+
+
+class ErrandRuns(ActorsError):
+    """Another job of this kind runs for the channel, and was asked for something else."""
+
+    def __init__(self, job_id: JobId, kind: str, asked: str) -> None:
+        super().__init__(f"a {kind} of this channel runs already ({asked}): {job_id}")
+        self.job_id = job_id
+        self.kind = kind
+        self.asked = asked
+
+
 class StoreUnavailable(ActorsError):
     """The database can't be reached or asks to try again; nothing was written."""
 

@@ -128,6 +128,10 @@ class Holding:
             pts=history.pts,
         )
 
+    def take_ids(self, span: Span, posts: tuple[Post, ...], pts: int | None) -> Record:
+        """What was read by numbers mends what is stored, and claims nothing: a doubt may have come up meanwhile."""
+        return self.record(road=self.road_of(span), posts=posts, absent=span if pts is not None else None, pts=pts)
+
     def take_difference(self, difference: DifferenceFetched) -> Record:
         """Apply a slice of what happened since pts, or go on from a head where too much did."""
         if difference.head is not None:

@@ -156,5 +156,36 @@ BLOBS_UNAVAILABLE = _event(
     ru="⚠️ Хранилище файлов недоступно, повтор через {seconds} с: {cause}",
     en="⚠️ The store of files can't be used, again in {seconds} s: {cause}",
 )
+BACKFILL_STARTED = _event(
+    "backfill_started",
+    logger="telewarden",
+    ru="⏪ {channel}: начата загрузка истории, сообщений до {ids}, задание {job_id}",
+    en="⏪ {channel}: backfill begins, up to {ids} messages, job {job_id}",
+)
+BACKFILL_RESUMED = _event(
+    "backfill_resumed",
+    logger="telewarden",
+    ru="⏪ {channel}: загрузка истории продолжается, задание {job_id}",
+    en="⏪ {channel}: backfill goes on, job {job_id}",
+)
+BACKFILL_PROGRESS = _event(
+    "backfill_progress",
+    logger="telewarden",
+    ru="⏪ {channel}: история {percent} %, постов {posts}, {rate} в секунду, конец {end}",
+    en="⏪ {channel}: backfill at {percent} %, {posts} posts, {rate} a second, ends {end}",
+)
+ERRAND_FINISHED = _event(
+    "errand_finished",
+    logger="telewarden",
+    ru="🏁 {kind} {channel}: {state}, добавлено из истории {posts}",
+    en="🏁 {kind} {channel}: {state}, {posts} posts from history",
+)
+VERIFY_DIFFERED = _event(
+    "verify_differed",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="⚠️ {channel}: проверка нашла расхождения {found}, исправлено {mended}",
+    en="⚠️ {channel}: the verification found differences {found}, mended {mended}",
+)
 STOPPING = _event("stopping", logger="telewarden", ru="🛑 Остановка: {reason}", en="🛑 Stopping: {reason}")
 STOPPED = _event("stopped", logger="telewarden", ru="👋 Остановлен", en="👋 Stopped")

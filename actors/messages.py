@@ -26,7 +26,7 @@ AccountState = Literal[
 ChannelCondition = Literal["active", "private", "gone", "quarantined"]
 Road = Literal["live", "catchup", "backfill"]
 """How a post came: pushed, fetched because it was missing, or older than the channel's start."""
-JobKind = Literal["user", "all", "schedule"]
+JobKind = Literal["user", "all", "schedule", "backfill", "verify"]
 JobState = Literal["queued", "running", "success", "failed", "cancelled"]
 
 Span = tuple[int, int]
@@ -190,6 +190,30 @@ class FindStart(Request[StartFound]):
     channel_id: ChannelId
     newest: int | None = None
     since: datetime | None = None
+    below: int = 0
+    """With ``newest``: count from the first message below this id; 0 counts from the top."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdsFetched:
+    """The messages that there are of some ids, newest first."""
+
+    channel_id: ChannelId
+    posts: tuple[Post, ...]
+    pts: int | None
+    """The channel's when they were read; of several calls the first."""
+    calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchIds(Request[IdsFetched]):
+    """Ask for up to 100 messages by their ids: one RPC where all can be read, bisected otherwise. Gives way to all.
+
+    Raises as ``FetchHistory``.
+    """
+
+    channel_id: ChannelId
+    span: Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,6 +371,22 @@ class ParseChannel:
 
     job_id: JobId
     head: ChannelHead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mend(Request[bool]):
+    """Have recorded what was read of a span by ids; answers, once that is committed or refused, whether it was."""
+
+    span: Span
+    posts: tuple[Post, ...]
+    pts: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoalSet:
+    """Down to which id older posts are wanted now; it stands in the store already. None: none are."""
+
+    goal: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -679,6 +719,8 @@ class ChannelRow:
     covered: tuple[Span, ...]
     goal_id: int | None = None
     """The id down to which a backfill goes, or went."""
+    backfilled: int = 0
+    """Posts that came by backfill."""
     doubt_since: datetime | None = None
     """Since when something that was covered is to be read again."""
     doubt_why: str | None = None

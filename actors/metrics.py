@@ -1,13 +1,14 @@
 """Every metric in one place. Names end in their unit; labels are bounded by accounts, methods and states."""
 
 from collections.abc import Iterator
-from math import inf
+from math import inf, nan
 from operator import attrgetter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from actors.ledger import LedgerTotals
 from actors.runtime.owner import LoopOwner
 
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -74,6 +75,21 @@ class Metrics:
         self.media_waiting = Gauge(
             "telewarden_media_waiting", "Files of posts that are wanted and not stored yet.", registry=registry
         )
+        self.ids = Gauge(
+            "telewarden_ids",
+            "Message ids below the newest of each channel, over all channels, by what is known of them.",
+            ("state",),
+            registry=registry,
+        )
+        self.posts_held = Gauge(
+            "telewarden_posts", "Posts in the database, over all channels, by state.", ("state",), registry=registry
+        )
+        self.channels_in_doubt = Gauge(
+            "telewarden_channels_in_doubt", "Channels of which something is to be read again.", registry=registry
+        )
+        self.oldest_doubt = Gauge(
+            "telewarden_oldest_doubt_seconds", "For how long the oldest doubt has stood; 0 without.", registry=registry
+        )
         self.loop_lag = Histogram(
             "telewarden_loop_lag_seconds", "How late the loop wakes.", buckets=LAG_BUCKETS, registry=registry
         )
@@ -83,6 +99,15 @@ class Metrics:
 
     def flood_waited(self, method: str, seconds: float) -> None:
         self.flood_waits.labels(method=method).inc(seconds)
+
+    def ledger_told(self, totals: LedgerTotals | None) -> None:
+        """None while the database doesn't answer: nobody knows then, and a number would look like knowledge."""
+        ids = ("covered", "missing", "awaited", "unasked")
+        for gauge, states in ((self.ids, ids), (self.posts_held, ("stored", "deleted"))):
+            for state in states:
+                gauge.labels(state=state).set(nan if totals is None else getattr(totals, state))
+        self.channels_in_doubt.set(nan if totals is None else totals.channels_in_doubt)
+        self.oldest_doubt.set(nan if totals is None else totals.oldest_doubt)
 
     def push_dropped(self) -> None:
         self.pushes_dropped.inc()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from actors.errand import Difference, ErrandRow
+from actors.ledger import Ledger, LedgerTotals
 from actors.messages import (
     AccountId,
     AccountRow,
@@ -27,6 +29,7 @@ from actors.messages import (
     Recorded,
     SessionKey,
     Sha256,
+    Span,
     Summary,
     UpdateState,
     WantedFile,
@@ -49,6 +52,14 @@ class Posts(Protocol):
 
     async def page(self, channel_id: ChannelId, *, after_id: int, limit: int) -> tuple[Post, ...]:
         """Posts of kind ``post`` that aren't deleted, ascending by id, ids above ``after_id``."""
+
+    async def differences(
+        self, channel_id: ChannelId, span: Span, posts: Sequence[Post], pts: int | None
+    ) -> tuple[Difference, ...]:
+        """Where what is stored of the covered ids in ``span`` isn't as in ``posts``, all that was read at ``pts``.
+
+        Newest first, one difference an id. Rows stored from a copy newer than ``pts`` are left out.
+        """
 
 
 class Accounts(Protocol):
@@ -111,6 +122,14 @@ class Channels(Protocol):
 
     async def set_condition(self, channel_id: ChannelId, condition: ChannelCondition, cause: str | None) -> None: ...
 
+    async def set_goal(self, channel_id: ChannelId, goal: int | None) -> None:
+        """Down to which id older posts are wanted; the channel's actor is told apart."""
+
+    async def ledger(self, channel_id: ChannelId) -> Ledger | None:
+        """What is known of each of a channel's ids, at one moment; None for an unknown channel."""
+
+    async def ledger_totals(self) -> LedgerTotals: ...
+
 
 class Jobs(Protocol):
     async def save(self, job: Job) -> None:
@@ -119,7 +138,17 @@ class Jobs(Protocol):
     async def one(self, job_id: JobId) -> Job | None: ...
 
     async def end_interrupted(self, now: datetime) -> int:
-        """Mark what an earlier process left queued or running as failed ("interrupted by a restart"); how many."""
+        """Mark what an earlier process left queued or running as failed ("interrupted by a restart"); how many.
+
+        Backfills are left alone: they go on. Verifications too: ``errands`` ends them.
+        """
+
+    async def save_errand(self, errand: ErrandRow) -> None:
+        """Insert or replace."""
+
+    async def errand(self, job_id: JobId) -> ErrandRow | None: ...
+
+    async def unfinished_errands(self) -> tuple[ErrandRow, ...]: ...
 
     async def summarize(self, kind: JobKind, account_id: AccountId | None, channel_id: ChannelId) -> Summary:
         """Posts added and edited by any road but backfill since the last summary of (kind, user, channel); moves it.

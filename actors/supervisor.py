@@ -1,9 +1,9 @@
 """The tree: what runs under the root, in which order it starts, and what happens to a child that keeps failing.
 
-Start order: recorder, channels, roster, accounts (with the bot), sign-in, scheduler, and where files are wanted the
-downloader; stop in reverse, so that pushes end before the channels do and the recorder commits what the channels handed
-over. Channels start before the roster, which fills them; accounts start after it, because they introduce themselves to
-it.
+Start order: recorder, channels, roster, accounts (with the bot), sign-in, scheduler, errands, and where files are
+wanted the downloader; stop in reverse, so that pushes end before the channels do and the recorder commits what the
+channels handed over. Channels start before the roster, which fills them; accounts start after it, because they
+introduce themselves to it.
 """
 
 import logging
@@ -16,6 +16,7 @@ from actors.account import Account
 from actors.bot import Bot
 from actors.channel import Channel, key_of
 from actors.downloader import Downloader
+from actors.errands import Errands
 from actors.errors import StoreUnavailable
 from actors.messages import AccountDown, AccountId, AccountSignedIn, ChannelId, ChannelsUp
 from actors.metrics import Metrics
@@ -172,6 +173,7 @@ class Root(Supervisor):
             ),
             ChildSpec(key="signin", factory=self._start_signin, shutdown=2.0),
             ChildSpec(key="scheduler", factory=self._start_scheduler, shutdown=2.0),
+            ChildSpec(key="errands", factory=self._start_errands, shutdown=2.0),
         ):
             await self.start_child(spec)
         if parts.blobs is not None and parts.settings.media.channels:
@@ -211,6 +213,10 @@ class Root(Supervisor):
             metrics=parts.metrics,
             key="downloader",
         )
+
+    def _start_errands(self) -> Any:
+        parts = self._parts
+        return Errands.start(store=parts.store, metrics=parts.metrics, rng=self._rng, key="errands")
 
     def _channel_spec(self, channel_id: ChannelId) -> ChildSpec:
         key = key_of(channel_id)

@@ -40,6 +40,8 @@ EX_FAILED = 1
 STOP_WITHIN = 8.0
 """Seconds for the tree's orderly stop; with the server's and the database's the whole stays within 10."""
 HEARTBEAT = 10.0
+LEDGER_EVERY = 15.0
+"""Seconds between two looks at the totals of the ledger: one statement of some milliseconds, and as old as a scrape."""
 LAG_EVERY = 0.1
 """Seconds: a stall shorter than this may pass unseen between two looks."""
 WATCHDOG = 2.0
@@ -156,6 +158,7 @@ async def _start(
     stack.push_async_callback(_release, opened)
     _keep(stack, _heartbeat(opened, ending), "ownership heartbeat")
     metrics = _make_metrics(stack, owner)
+    _keep(stack, _measure_ledger(opened, metrics), "ledger totals")
     datacenter, bot_token = await _datacenter(stack, settings, opened)
     blobs = open_blobs(settings)
     parts = Parts(
@@ -289,6 +292,16 @@ async def _measure_lag(owner: LoopOwner, metrics: Metrics) -> None:
         due = owner.clock.monotonic() + LAG_EVERY
         await asyncio.sleep(LAG_EVERY)
         metrics.loop_lag.observe(max(0.0, owner.clock.monotonic() - due))
+
+
+async def _measure_ledger(opened: OpenStore, metrics: Metrics) -> None:
+    while True:
+        try:
+            metrics.ledger_told(await opened.store.channels.ledger_totals())
+        except StoreUnavailable as error:
+            metrics.ledger_told(None)
+            logger.debug("no totals of the ledger: %s", error)
+        await asyncio.sleep(LEDGER_EVERY)
 
 
 async def _watch_postgres(postgres: EmbeddedPostgres, ending: Ending) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from daemon.ledger_commands import backfill, cancel, ledger, verify
 from daemon.options import (
     BAD_SETTINGS,
     Commands,
@@ -248,6 +249,10 @@ def _flat(path: str, value: Any) -> list[str]:
             return [f"{path}: {shown}"]
 
 
+cli.add_command(backfill)
+cli.add_command(cancel)
+cli.add_command(ledger)
+cli.add_command(verify)
 cli.add_command(login)
 cli.add_command(session)
 cli.add_command(probe)

@@ -62,7 +62,7 @@ class Daemon:
     def post(
         self,
         path: str,
-        body: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         *,
         timeout: float = TIMEOUT,

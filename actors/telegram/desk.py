@@ -10,6 +10,7 @@ from actors.messages import (
     ChannelId,
     FetchDifference,
     FetchHistory,
+    FetchIds,
     FetchPart,
     FindStart,
     LocateFiles,
@@ -23,7 +24,15 @@ from actors.telegram.files import Files
 from actors.telegram.line import CatchUp, Line, Task
 from actors.telegram.link import Watch
 from actors.telegram.outlet import Outlet
-from actors.telegram.requests import fetch_difference, fetch_difference_of, fetch_history, fetch_state, find_start, peek
+from actors.telegram.requests import (
+    fetch_difference,
+    fetch_difference_of,
+    fetch_history,
+    fetch_state,
+    find_start,
+    peek,
+    read_ids,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +119,8 @@ class Desk:
                 return await fetch_history(self._caller, self._peer(channel_id), request, raw=self._feed.raw)
             case FetchDifference(channel_id=channel_id):
                 return await fetch_difference_of(self._caller, self._peer(channel_id), request, raw=self._feed.raw)
+            case FetchIds(channel_id=channel_id, span=span):
+                return await read_ids(self._caller, self._peer(channel_id), channel_id, span, raw=self._feed.raw)
             case FindStart(channel_id=channel_id):
                 return await find_start(self._caller, self._peer(channel_id), request)
             case PeekChannels(channel_ids=channel_ids):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.messages import FetchDifference, FetchHistory, FetchPart, FindStart, LocateFiles, PeekChannels
+from actors.messages import FetchDifference, FetchHistory, FetchIds, FetchPart, FindStart, LocateFiles, PeekChannels
 from actors.runtime.clock import Clock
 from actors.runtime.reply import Later
 
@@ -20,6 +20,7 @@ METHODS: dict[type, str] = {
     FetchHistory: "messages.getHistory",
     FindStart: "messages.getHistory",
     FetchDifference: "updates.getChannelDifference",
+    FetchIds: "channels.getMessages",
     PeekChannels: "messages.getPeerDialogs",
     LocateFiles: "channels.getMessages",
     FetchPart: "upload.getFile",
@@ -67,7 +68,7 @@ class Task:
     def lane(self) -> tuple[str, bool]:
         """The method that it calls, and whether it can wait."""
         request = self.request
-        patient = isinstance(request, LocateFiles | FetchPart) or (
+        patient = isinstance(request, FetchIds | LocateFiles | FetchPart) or (
             isinstance(request, FetchHistory) and request.road == "backfill"
         )
         return METHODS.get(type(request), ""), patient

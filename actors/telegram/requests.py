@@ -16,6 +16,7 @@ from actors.messages import (
     FetchHistory,
     FindStart,
     HistoryFetched,
+    IdsFetched,
     Post,
     Profile,
     Span,
@@ -85,24 +86,24 @@ async def _isolate(call: Caller, peer: Any, request: FetchHistory, *, raw: bool)
     if highest < 1:
         return HistoryFetched(channel_id=channel_id, posts=(), lowest_id=None, count=0)
     lowest = max(1, highest - request.limit + 1)
-    posts, pts = await read_ids(call, peer, channel_id, (lowest, highest), raw=raw)
+    read = await read_ids(call, peer, channel_id, (lowest, highest), raw=raw)
     return HistoryFetched(
-        channel_id=channel_id, posts=posts, lowest_id=lowest, count=highest - lowest + 1, pts=pts or None
+        channel_id=channel_id, posts=read.posts, lowest_id=lowest, count=highest - lowest + 1, pts=read.pts
     )
 
 
-async def read_ids(
-    call: Caller, peer: Any, channel_id: ChannelId, span: Span, *, raw: bool
-) -> tuple[tuple[Post, ...], int]:
+async def read_ids(call: Caller, peer: Any, channel_id: ChannelId, span: Span, *, raw: bool) -> IdsFetched:
     """The messages that there are of up to 100 ids, newest first, and the channel's pts: one call.
 
     Where one of them can't be read the span is halved, so that it costs itself alone and is told as ``undecodable``.
     """
     posts: list[Post] = []
     pts: list[int] = []
+    calls = 0
     spans = [span]
     while spans:
         first, last = spans.pop()
+        calls += 1
         ids = [types.InputMessageID(number) for number in range(first, last + 1)]
         ask = functions.channels.GetMessagesRequest(types.InputChannel(peer.channel_id, peer.access_hash), ids)
         try:
@@ -118,7 +119,7 @@ async def read_ids(
         posts += [post for post in decoded if post is not None]
         pts.append(getattr(result, "pts", 0))
     posts.sort(key=lambda post: post.message_id, reverse=True)
-    return tuple(posts), min(pts, default=0)
+    return IdsFetched(channel_id=channel_id, posts=tuple(posts), pts=min(pts, default=0) or None, calls=calls)
 
 
 async def fetch_difference_of(call: Caller, peer: Any, request: FetchDifference, *, raw: bool) -> DifferenceFetched:
@@ -164,8 +165,8 @@ async def _head_under(call: Caller, peer: Any, channel_id: ChannelId) -> Channel
         except Unreadable:
             continue
         base = max((message.id for message in result.messages), default=0)
-        above, _ = await read_ids(call, peer, channel_id, (base + 1, base + PAGE), raw=False)
-        top = max((post.message_id for post in above), default=base)
+        above = await read_ids(call, peer, channel_id, (base + 1, base + PAGE), raw=False)
+        top = max((post.message_id for post in above.posts), default=base)
         return ChannelHead(channel_id=channel_id, top_id=top, pts=result.pts)
     raise Refused(call.account_id, "messages.getHistory", f"the newest {PAGE} messages can't be read")
 
@@ -176,7 +177,7 @@ async def find_start(call: Caller, peer: Any, request: FindStart) -> StartFound:
     Where everything is older than ``since`` that is the id after the newest: nothing is wanted yet.
     """
     if request.newest is not None:
-        ask = _history(peer, 0, 1, add_offset=max(request.newest - 1, 0))
+        ask = _history(peer, request.below, 1, add_offset=max(request.newest - 1, 0))
     else:
         # offset_date stands between the older and the newer; the page is one of each.
         ask = _history(peer, 0, 2, add_offset=-1, since=request.since)

@@ -9,7 +9,7 @@ import orjson
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry
 
-from actors.messages import AccountId
+from actors.messages import AccountId, ChannelRow
 from actors.ports import Blobs, Store
 from actors.runtime.message import Request
 from actors.runtime.owner import LoopOwner
@@ -34,6 +34,8 @@ INT64_MAX = 2**63 - 1
 LONGEST_WAIT = 600.0
 
 _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
+_WHOLE = re.compile(r"-?\d+", re.ASCII)
+_LONGEST_NAME = 200
 _SECONDS = re.compile(r"\d{1,3}(\.\d{1,9})?", re.ASCII)
 
 
@@ -102,6 +104,20 @@ def user_id(request: web.Request) -> AccountId:
     if not _NUMBER.fullmatch(text) or int(text) > INT64_MAX:
         raise Problem(404, f"There is no user {text[:40]!r}: a user's id is the number that GET /users lists")
     return AccountId(int(text))
+
+
+async def find_channel(request: web.Request, name: str) -> ChannelRow:
+    """The followed channel of that name, as ``Channels.by_name`` takes it."""
+    if not name:
+        detail = "Query parameter 'channel' is required: a name that GET /channels lists (name, @name, t.me/name or id)"
+        raise Problem(400, detail, parameter="channel")
+    if len(name) > _LONGEST_NAME or not name.isprintable():
+        raise Problem(400, "What stands for the channel can't be a channel's name", parameter="channel")
+    out_of_range = _WHOLE.fullmatch(name) is not None and abs(int(name)) > INT64_MAX
+    row = None if out_of_range else await request.app[STORE].channels.by_name(name)
+    if row is None:
+        raise Problem(404, f"There is no channel {name!r} here: GET /channels lists those that are followed")
+    return row
 
 
 async def fields(request: web.Request, *names: str) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """``GET /channels`` and ``GET /posts``."""
 
-import re
 from typing import Any
 
 import orjson
@@ -9,16 +8,13 @@ from aiohttp import web
 from actors import coverage
 from actors.messages import ChannelRow, Post
 from daemon.admin.access import Role
-from daemon.admin.asking import INT64_MAX, STORE, integer, query, respond
-from daemon.admin.problem import Problem
+from daemon.admin.asking import INT64_MAX, STORE, find_channel, integer, query, respond
 from daemon.admin.routes import Route
 
 POSTS_DEFAULT = 1000
 POSTS_MOST = 5000
 MESSAGE_ID_MAX = 2**31 - 1
 """Telegram's message ids are int32, and so is the column: nothing is above."""
-_WHOLE = re.compile(r"-?\d+", re.ASCII)
-_LONGEST_NAME = 200
 
 
 async def channels(request: web.Request) -> web.Response:
@@ -63,19 +59,6 @@ async def posts(request: web.Request) -> web.Response:
             "next_after_id": shown[-1].message_id if len(page) > limit else None,
         }
     )
-
-
-async def find_channel(request: web.Request, name: str) -> ChannelRow:
-    if not name:
-        detail = "Query parameter 'channel' is required: a name that GET /channels lists (name, @name, t.me/name or id)"
-        raise Problem(400, detail, parameter="channel")
-    if len(name) > _LONGEST_NAME or not name.isprintable():
-        raise Problem(400, "Query parameter 'channel' can't be a channel's name", parameter="channel")
-    out_of_range = _WHOLE.fullmatch(name) is not None and abs(int(name)) > INT64_MAX
-    row = None if out_of_range else await request.app[STORE].channels.by_name(name)
-    if row is None:
-        raise Problem(404, f"There is no channel {name!r} here: GET /channels lists those that are followed")
-    return row
 
 
 def _post(post: Post, channel: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from aiohttp import web
 from actors.errors import (
     ActorsError,
     BlobsUnavailable,
+    ChannelUnknown,
+    ErrandRuns,
     FloodWaited,
     JobUnknown,
     OwnershipLost,
@@ -46,6 +48,13 @@ def _of_actors(fault: ActorsError) -> Problem | None:
             return Problem(409, detail + advice, state=fault.state)
         case JobUnknown():
             return Problem(404, f"There is no job {fault.job_id!r}: a job's id stands in the answer that started it")
+        case ChannelUnknown():
+            return Problem(404, f"There is no channel {fault.channel_id}: GET /channels lists those that there are")
+        case ErrandRuns():
+            detail = (
+                f"A {fault.kind} of this channel runs already ({fault.asked}): let job {fault.job_id} end or cancel it"
+            )
+            return Problem(409, detail, job_id=fault.job_id)
         case FloodWaited():
             wait = math.ceil(fault.wait.total_seconds())
             headers = {"Retry-After": str(wait)}

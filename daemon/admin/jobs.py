@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from aiohttp import web
 
+from actors.errand import ERRANDS, DescribeErrand
 from actors.errors import JobUnknown
 from actors.messages import AwaitJob, DescribeJob, Job, JobId, ParseAll, ParseUser
 from actors.runtime.message import Request
@@ -45,7 +46,10 @@ async def job(request: web.Request) -> web.Response:
     job_id = request.match_info["job_id"]
     if not _JOB_ID.fullmatch(job_id):
         raise JobUnknown(JobId(job_id[:64]))
-    return _answer(await ask(request, SCHEDULER, DescribeJob(job_id=JobId(job_id))), 200)
+    found = await ask(request, SCHEDULER, DescribeJob(job_id=JobId(job_id)))
+    if found.kind in ERRANDS:
+        return respond(await ask(request, "errands", DescribeErrand(job_id=found.job_id)))
+    return _answer(found, 200)
 
 
 def _answer(job: Job, status: int) -> web.Response:

@@ -11,8 +11,8 @@ from aiohttp import hdrs, web
 from actors.errors import BlobsUnavailable
 from actors.messages import Blob, FileRow, Sha256
 from daemon.admin.access import Role
-from daemon.admin.asking import BLOBS, INT64_MAX, STORE, integer, query, respond
-from daemon.admin.channels import MESSAGE_ID_MAX, POSTS_DEFAULT, POSTS_MOST, find_channel
+from daemon.admin.asking import BLOBS, INT64_MAX, STORE, find_channel, integer, query, respond
+from daemon.admin.channels import MESSAGE_ID_MAX, POSTS_DEFAULT, POSTS_MOST
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 

@@ -73,10 +73,12 @@ def _reads_alike(one: Post, other: Post) -> bool:
 def rows(copies: Iterable[Copy]) -> Iterator[tuple[object, ...]]:
     """Values of COLUMNS, STATS, raw and pts, without the NULs that PostgreSQL can't keep."""
     for copy in copies:
-        post = copy.post
-        if _has_nul(post):
-            post = _without_nul(post)
-        yield *_values(post), copy.pts
+        yield *_values(cleaned(copy.post)), copy.pts
+
+
+def cleaned(post: Post) -> Post:
+    """Without the NULs that PostgreSQL can't keep."""
+    return _without_nul(post) if _has_nul(post) else post
 
 
 def predecessors(copies: Iterable[Copy]) -> Iterator[tuple[ChannelId, int]]:

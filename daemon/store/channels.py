@@ -7,15 +7,18 @@ from typing import Any
 import asyncpg
 
 from actors.errors import UserUnknown
-from actors.messages import AccountId, ChannelCondition, ChannelId, ChannelRow, Membership, Span
+from actors.ledger import Ledger, LedgerTotals
+from actors.messages import AccountId, ChannelCondition, ChannelId, ChannelRow, Membership
 from daemon.store.errors import ChannelMissing
+from daemon.store.ledger import ledger_of, ledger_totals
 from daemon.store.pool import Connection, Database
+from daemon.store.spans import spans
 
 _ROWS = """
 SELECT c.id AS channel_id, c.username, c.title, c.condition, c.reader_id, c.noforwards, c.migrated_from,
     (SELECT count(*) FROM memberships m WHERE m.channel_id = c.id AND m.active) AS subscriptions,
     v.added_total + v.backfilled_total - v.deleted_total AS posts, v.start_id, v.top AS top_id,
-    v.floor AS floor_id, v.pts, v.covered, v.goal_id, v.doubt_since, v.doubt_why
+    v.floor AS floor_id, v.pts, v.covered, v.goal_id, v.backfilled_total AS backfilled, v.doubt_since, v.doubt_why
 FROM channels c JOIN coverage v ON v.channel_id = c.id
 """
 _ALL = _ROWS + "ORDER BY c.id"
@@ -57,6 +60,7 @@ UPDATE memberships SET active = false, ended_at = now()
 WHERE account_id = $1 AND active AND channel_id <> ALL($2::bigint[])
 """
 _END = "UPDATE memberships SET active = false, ended_at = now() WHERE account_id = $1 AND channel_id = $2 AND active"
+_SET_GOAL = "UPDATE coverage SET goal_id = $2 WHERE channel_id = $1 RETURNING channel_id"
 _SET_READER = "UPDATE channels SET reader_id = $2 WHERE id = $1 RETURNING id"
 _SET_CONDITION = "UPDATE channels SET condition = $2, cause = $3, changed_at = now() WHERE id = $1 RETURNING id"
 
@@ -119,6 +123,17 @@ class StoredChannels:
     async def set_condition(self, channel_id: ChannelId, condition: ChannelCondition, cause: str | None) -> None:
         await self._change(_SET_CONDITION, channel_id, condition, cause)
 
+    async def set_goal(self, channel_id: ChannelId, goal: int | None) -> None:
+        await self._change(_SET_GOAL, channel_id, goal)
+
+    async def ledger(self, channel_id: ChannelId) -> Ledger | None:
+        async with self._database.reading() as connection:
+            return await ledger_of(connection, channel_id)
+
+    async def ledger_totals(self) -> LedgerTotals:
+        async with self._database.reading() as connection:
+            return await ledger_totals(connection)
+
     async def _find(self, query: str, argument: object) -> ChannelRow | None:
         async with self._database.reading() as connection:
             row = await connection.fetchrow(query, argument)
@@ -164,9 +179,4 @@ def named(name: str) -> ChannelId | str:
 
 def _row(row: Any) -> ChannelRow:
     values = dict(row)
-    return ChannelRow(**values | {"covered": _spans(values["covered"])})
-
-
-def _spans(covered: Iterable[Any]) -> tuple[Span, ...]:
-    """Spans of asyncpg's ranges; PostgreSQL writes those of integers as [from, to)."""
-    return tuple((part.lower, part.upper - 1) for part in covered)
+    return ChannelRow(**values | {"covered": spans(values["covered"])})

@@ -6,8 +6,9 @@ from typing import Any
 
 import asyncpg
 
+from actors.errand import Difference
 from actors.errors import PostRefused
-from actors.messages import ChannelId, Post, Record, Recorded
+from actors.messages import ChannelId, Post, Record, Recorded, Span
 from daemon.store.batch import (
     COLUMNS,
     STATS,
@@ -20,6 +21,7 @@ from daemon.store.batch import (
     rows,
     sums,
 )
+from daemon.store.compare import differences
 from daemon.store.errors import ChannelMissing
 from daemon.store.pool import Connection, Database
 
@@ -241,6 +243,12 @@ class StoredPosts:
         async with self._database.reading() as connection:
             found = await connection.fetch(_PAGE, channel_id, after_id, limit)
         return tuple(Post(**dict(row)) for row in found)
+
+    async def differences(
+        self, channel_id: ChannelId, span: Span, posts: Sequence[Post], pts: int | None
+    ) -> tuple[Difference, ...]:
+        async with self._database.reading() as connection:
+            return await differences(connection, channel_id, span, posts, pts)
 
 
 @asynccontextmanager

@@ -1,10 +1,12 @@
 """The counters of the contract, and the refusal that the second of them counts."""
 
 import asyncio
+import math
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from actors.ledger import LedgerTotals
 from actors.metrics import ActorCollector, Metrics
 from actors.runtime.actor import TaskActor
 from actors.runtime.errors import ForeignLoopError
@@ -118,3 +120,19 @@ async def test_waits_handling_restarts_and_parked_children_are_told_by_class(own
 class Failing(TaskActor):
     def on_receive(self, message):
         raise message
+
+
+def test_totals_of_the_ledger_are_numbers_while_they_are_known_and_none_at_all_otherwise():
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    totals = LedgerTotals(
+        covered=90, missing=3, awaited=5, unasked=7, stored=80, deleted=2, channels_in_doubt=1, oldest_doubt=12.5
+    )
+    metrics.ledger_told(totals)
+    assert registry.get_sample_value("telewarden_ids", {"state": "awaited"}) == 5
+    assert registry.get_sample_value("telewarden_posts", {"state": "stored"}) == 80
+    assert registry.get_sample_value("telewarden_oldest_doubt_seconds") == 12.5
+    metrics.ledger_told(None)
+    for line in text(registry).splitlines():
+        if line.startswith(("telewarden_ids{", "telewarden_posts{", "telewarden_channels_in", "telewarden_oldest")):
+            assert math.isnan(float(line.rpartition(" ")[2])), line

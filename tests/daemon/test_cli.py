@@ -120,7 +120,7 @@ def test_every_command_explains_itself_and_its_options():
     commands = re.findall(r"^  ([a-z]+) ", out.partition("Commands:")[2], re.MULTILINE)
     assert set(commands) == {
         "run", "sandbox", "users", "channels", "clients", "login", "session", "parse", "posts", "check", "health",
-        "probe", "version",
+        "backfill", "cancel", "ledger", "probe", "verify", "version",
     }  # fmt: skip
     for name in {*commands, "session import"} - {"sandbox"}:
         code, out, _ = here(*name.split(), "--help")
@@ -302,3 +302,27 @@ async def test_what_is_not_telewarden_counts_as_not_reachable(telewarden, answer
     assert (code, out) == (69, "")
     assert err.count("\n") == 1
     server.close()
+
+
+async def test_a_ledger_is_told_for_one_channel_and_for_all(telewarden, face, filled):  # noqa: F811
+    doubt = {"doubt": (2, 2), "doubt_why": "too much happened to be told"}
+    more = Record(channel_id=ChannelId(1001), road="catchup", covered=(3, 3), start_id=1, top_id=4, **doubt)
+    await filled.posts.record([more])
+    code, out, _ = await telewarden("ledger", "@name", "--url", face.server.url)
+    assert code == 0
+    assert out.startswith(
+        "Channel @name: top=4, stored=2, deleted=0, service=0, undecodable=0, empty=1, missing=2, awaited=0, "
+        "unasked=0, restricted=0, in doubt since "
+    )
+    assert out.endswith("Z (too much happened to be told)\n")
+    code, out, _ = await telewarden("ledger", "--url", face.server.url)
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].startswith("All: covered=2, missing=2, awaited=0, unasked=0, stored=2, deleted=0, ")
+    assert lines[1].startswith("Channel @name: missing=2, in doubt since ")
+    assert lines[2] == "Channel 1002: missing=unknown"
+    code, out, _ = await telewarden("ledger", "t.me/name", "--json", "--url", face.server.url)
+    assert (code, json.loads(out)["doubted"]) == (0, 1)
+    code, out, err = await telewarden("ledger", "nobody", "--url", face.server.url)
+    assert (code, out) == (1, "")
+    assert "GET /channels" in err

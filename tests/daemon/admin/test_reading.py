@@ -97,6 +97,37 @@ async def test_channels_tell_whether_they_are_complete(face, filled):
     assert (channel["complete"], channel["missing"]) == (True, 0)
 
 
+async def test_a_ledger_tells_every_id_of_a_channel_by_any_form_of_its_name(face, filled):
+    for name in ("channel1", "@CHANNEL1", "t.me%2Fchannel1", "1001", "-1000000001001"):
+        code, answer, _ = await face.get(f"/channels/{name}/ledger")
+        assert code == 200, name
+        assert answer == {
+            "channel_id": 1001, "top_id": 6, "start_id": 1, "goal_id": None, "stored": 3, "restricted": 0, "deleted": 0,
+            "service": 0, "undecodable": 0, "empty": 2, "unknown": 1, "missing": 1, "awaited": 0, "unasked": 0,
+            "doubted": 0, "doubt_since": None, "doubt_why": None,
+        }  # fmt: skip
+    assert (await face.get("/channels/nobody/ledger"))[0] == 404
+    assert (await face.get(f"/channels/{2**64}/ledger"))[0] == 404
+    assert (await face.get(f"/channels/{'x' * 201}/ledger"))[0] == 400
+
+
+async def test_the_ledger_of_all_names_what_isn_t_whole_and_why(face, filled):
+    doubt = Record(channel_id=CHANNEL, road="catchup", covered=(6, 6), doubt=(2, 2), doubt_why="a gap")
+    await filled.posts.record([doubt])
+    code, answer, _ = await face.get("/ledger")
+    assert code == 200
+    assert (answer["totals"]["covered"], answer["totals"]["missing"], answer["totals"]["channels_in_doubt"]) == (
+        5,
+        1,
+        1,
+    )
+    channels = {one["id"]: one for one in answer["channels"]}
+    assert (channels[CHANNEL]["missing"], channels[CHANNEL]["doubt_why"]) == (1, "a gap")
+    assert channels[PRIVATE]["missing"] is None
+    await filled.posts.record([Record(channel_id=CHANNEL, road="catchup", covered=(2, 2))])
+    assert [one["id"] for one in (await face.get("/ledger"))[1]["channels"]] == [PRIVATE]
+
+
 async def test_posts_are_found_by_any_form_of_the_name(face, filled):
     for name in ("channel1", "@CHANNEL1", "t.me/channel1", "https://t.me/channel1", "1001", "-1000000001001"):
         code, answer, _ = await face.get("/posts", params={"channel": name})

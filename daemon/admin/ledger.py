@@ -1,0 +1,47 @@
+"""``GET /ledger`` and ``GET /channels/{channel}/ledger``: what is known of every id, and what isn't."""
+
+from aiohttp import web
+
+from actors import coverage
+from actors.messages import ChannelRow
+from daemon.admin.access import Role
+from daemon.admin.asking import STORE, find_channel, query, respond
+from daemon.admin.problem import Problem
+from daemon.admin.routes import Route
+
+
+async def totals(request: web.Request) -> web.Response:
+    """The sums over all channels, and the channels that aren't whole, with why."""
+    query(request)
+    channels = request.app[STORE].channels
+    sums = await channels.ledger_totals()
+    unfinished = [told for row in await channels.all() if (told := _unfinished(row)) is not None]
+    return respond({"totals": sums, "channels": unfinished})
+
+
+def _unfinished(row: ChannelRow) -> dict[str, object] | None:
+    missing = None if row.start_id is None else coverage.size(coverage.missing(row.covered, row.start_id, row.top_id))
+    if missing == 0 and row.doubt_since is None:
+        return None
+    return {
+        "id": row.channel_id,
+        "username": row.username,
+        "missing": missing,
+        "doubt_since": row.doubt_since,
+        "doubt_why": row.doubt_why,
+    }
+
+
+async def one(request: web.Request) -> web.Response:
+    query(request)
+    row = await find_channel(request, request.match_info["channel"])
+    found = await request.app[STORE].channels.ledger(row.channel_id)
+    if found is None:
+        raise Problem(404, f"Channel {row.channel_id} was removed meanwhile")
+    return respond(found)
+
+
+ROUTES = (
+    Route("GET", "/ledger", totals, Role.VIEWER),
+    Route("GET", "/channels/{channel}/ledger", one, Role.VIEWER),
+)
