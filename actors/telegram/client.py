@@ -18,11 +18,12 @@ from telethon import TelegramClient
 from telethon._updates import SessionState
 from telethon.crypto import rsa
 from telethon.network import ConnectionTcpFull, MTProtoSender
-from telethon.tl import functions
+from telethon.tl import TLRequest, functions
 from telethon.tl.alltlobjects import LAYER
 
 from actors.errors import ActorsError, LoopbackViolated
 from actors.telegram.session import AccountSession
+from actors.telegram.swift import read_swiftly
 from config.model import Datacenter, Telegram
 
 DEVICE = "Telewarden"
@@ -107,6 +108,8 @@ class AccountClient(TelegramClient):  # type: ignore[misc]  # Telethon has no ty
         if dc_id is not None and dc_id != self.session.dc_id:
             return await self._ask_abroad(request, dc_id)
         sent = functions.InvokeWithoutUpdatesRequest(request) if self._no_updates else request
+        if type(request).read_result is TLRequest.read_result:
+            sent.read_result = read_swiftly
         result = await self._answered(self._sender.send(sent))
         self.session.process_entities(result)
         return result

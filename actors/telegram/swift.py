@@ -54,6 +54,8 @@ def bytes_at(data: bytes, at: int) -> tuple[bytes, int]:
     length = data[at]
     if length < 254:
         return data[at + 1 : at + 1 + length], at + (length + 4 & ~3)
+    if length > 254:
+        raise UnknownConstructor(hex(length))
     length = data[at + 1] | data[at + 2] << 8 | data[at + 3] << 16
     return data[at + 4 : at + 4 + length], at + (length + 7 & ~3)
 
@@ -90,7 +92,7 @@ READERS = _Readers(
 
 # --- making of a reader ---------------------------------------------------------------------------------------------
 
-_NEEDED = {
+_NEEDED: dict[str, Any] = {
     "READERS": READERS,
     "id_at": id_at,
     "int_at": int_at,
@@ -100,7 +102,7 @@ _NEEDED = {
     "timedelta": timedelta,
 }
 """What a reader names; Telethon's own names begin with an underscore."""
-_NUMBERS = {"read_int": "i", "read_long": "q", "read_double": "d"}
+_NUMBERS = {"read_int()": "i", "read_int(signed=False)": "I", "read_long()": "q", "read_double()": "d"}
 _CALLED = {"tgread_bytes": "bytes_at"}
 _UNPACKERS: dict[str, Callable[[bytes, int], tuple[Any, ...]]] = {}
 
@@ -155,10 +157,10 @@ class _Maker:
                     self.blank[ast.literal_eval(place.removeprefix("held")).pop()] = False
                     self._flags.setdefault(ast.unparse(test.left), []).append((place, ast.unparse(test.right)))
                     continue
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Attribute(attr=method))) if (
-                    method in _NUMBERS
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Attribute()) as call) if (
+                    number := _NUMBERS.get(ast.unparse(call).removeprefix("reader."))
                 ):
-                    self._numbers.append((self._places.get(name, name), _NUMBERS[method]))
+                    self._numbers.append((self._places.get(name, name), number))
                     continue
             self._flush(depth)
             match statement:
