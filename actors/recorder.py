@@ -1,5 +1,6 @@
 """The one writer of posts: gathers records while a commit runs, then commits them together with their coverage."""
 
+import asyncio
 import logging
 from dataclasses import replace
 from datetime import timedelta
@@ -20,6 +21,10 @@ COMMIT_POSTS = 1000
 """Most posts in one transaction: larger ones gain nothing and hold their locks over a second (measured)."""
 PENDING_POSTS = 20_000
 """Most posts kept while the database is away (about 40 MB); beyond, records are given back to their channels."""
+WRITERS = 2
+"""Most transactions at once, of different channels: while one waits for the other side, that one works."""
+BULK = 500
+"""Posts waiting from which on a second transaction pays; below, small ones are better gathered into one."""
 RETRY = (timedelta(milliseconds=250), timedelta(seconds=5))
 """First and longest wait between attempts while the database is away."""
 
@@ -34,7 +39,7 @@ def undecodable(refused: Post) -> Post:
 class Recorder(TaskActor):
     """Commits what channels ask for and tells them ``Recorded``, or ``RecordFailed`` when there is no room to wait.
 
-    A commit that fails because the database is away is kept and tried again. Records of one channel are committed in
+    A batch that fails because the database is away is kept and tried again. Records of one channel are committed in
     the order in which they came, and after one that was refused none is taken until the channel has begun a new
     generation. A post that PostgreSQL can't keep is found by halving, and stored as undecodable: it stops nobody else.
     """
@@ -47,7 +52,10 @@ class Recorder(TaskActor):
         self._metrics = metrics
         self._pending: list[Record] = []
         self._pending_posts = 0
+        """Of what is pending and of what is being written."""
+        self._writing: list[list[Record]] = []
         self._flushing = False
+        self._retrying = False
         self._failures = 0
         self._refused: dict[ChannelId, int] = {}
         """The generation of a channel of which nothing is taken any more."""
@@ -56,21 +64,21 @@ class Recorder(TaskActor):
         for key in self.owner.keys("channel/"):
             self._answer(key, RecorderUp())
 
-    def on_receive(self, message: RecorderMessage) -> object:
+    def on_receive(self, message: RecorderMessage) -> None:
         match message:
             case Record():
                 self._gather(message)
-                return None
             case Flush():
-                return self._flush()
+                self._flushing = self._retrying = False
+                self._begin()
             case _:
                 assert_never(message)
 
     async def stopping(self) -> None:
         """Commit what is left; what the database doesn't take now is uncovered and fetched again after the start."""
         try:
-            while self._pending:
-                await self._commit(self._take())
+            while batch := self._take():
+                await self._commit(batch)
         except StoreUnavailable as error:
             logger.warning("%s records not committed at stop: %s", len(self._pending), error)
 
@@ -82,45 +90,65 @@ class Recorder(TaskActor):
             return
         self._pending.append(record)
         self._pending_posts += len(record.posts)
-        if not self._flushing:
+        if not (self._flushing or self._retrying) and len(self._writing) < WRITERS:
             self._flushing = True
-            self.tell_self(Flush())
+            self.tell_self(Flush())  # behind the mail that is there: it goes into the same transaction
+
+    def _begin(self) -> None:
+        while not self._retrying and len(self._writing) < WRITERS:
+            posts = sum(len(record.posts) for record in self._pending)
+            if (self._writing and posts < BULK) or not (batch := self._take()):
+                return
+            self._writing.append(batch)
+            self.spawn_task(self._write(batch), name="write")
 
     def _take(self) -> list[Record]:
-        """The oldest records, up to a commit's size, at least one."""
+        """The oldest records of channels that aren't being written, up to a commit's size, at least one."""
         taken: list[Record] = []
+        left: list[Record] = []
+        held = {record.channel_id for batch in self._writing for record in batch}
         posts = 0
-        for record in self._pending:
+        for at, record in enumerate(self._pending):
+            if record.channel_id in held:
+                left.append(record)
+                continue
             if taken and posts + len(record.posts) > COMMIT_POSTS:
+                left += self._pending[at:]
                 break
             taken.append(record)
             posts += len(record.posts)
+        self._pending = left
         return taken
 
-    async def _flush(self) -> None:
+    async def _write(self, batch: list[Record]) -> None:
         try:
-            await self._commit(self._take())
+            await self._commit(batch)
+            self._failures = 0
         except StoreUnavailable as error:
             self._retry(error)
-            return
-        self._failures = 0
-        self._flushing = bool(self._pending)
-        if self._flushing:
-            self.tell_self(Flush())
+        finally:
+            self._writing = [each for each in self._writing if each is not batch]
+        self._begin()
 
     def _retry(self, error: StoreUnavailable) -> None:
+        if self._retrying:
+            return
         first, most = RETRY
         wait = min(first * 2**self._failures, most)
         if self._failures in {0, 5} or self._failures % 60 == 0:
             log.emit(log.STORE_UNAVAILABLE, seconds=wait.total_seconds(), cause=str(error))
         self._failures += 1
+        self._retrying = True
         self.tell_later(wait.total_seconds(), Flush())
 
     async def _commit(self, batch: list[Record]) -> None:
         started = self.owner.clock.monotonic()
-        answers = await self._stored(batch)
+        try:
+            answers = await self._stored(batch)
+        except (StoreUnavailable, asyncio.CancelledError):
+            self._pending[:0] = batch
+            raise
         self._metrics.record_seconds.observe(self.owner.clock.monotonic() - started)
-        del self._pending[: len(batch)]
         posts = sum(len(record.posts) for record in batch)
         self._pending_posts -= posts
         self._metrics.record_posts.observe(posts)
