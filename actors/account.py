@@ -40,6 +40,7 @@ from actors.messages import (
     Profile,
     Reading,
     ReadingFor,
+    Room,
     RosterUp,
     SessionKey,
 )
@@ -84,7 +85,7 @@ DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
 Asked = FetchHistory | FetchIds | FetchDifference | FindStart | PeekChannels | LocateFiles | FetchPart
 
 
-AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Save | Ask | Listen
+AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Room | Save | Ask | Listen
 
 
 class Account(TaskActor):
@@ -155,6 +156,8 @@ class Account(TaskActor):
                 return self._describe()
             case Reading():
                 self._take_reading(message)
+            case Room(enough=enough):
+                self._line.admit(posts=enough)
             case RosterUp():
                 self.announce(memberships=True)
             case Save():
@@ -167,7 +170,7 @@ class Account(TaskActor):
                 assert_never(message)
         return None
 
-    def on_control(self, message: Reading | RosterUp) -> None:
+    def on_control(self, message: Reading | Room | RosterUp) -> None:
         self.on_receive(message)
 
     def _describe(self) -> AccountSnapshot:

@@ -59,9 +59,6 @@ logger = logging.getLogger(__name__)
 UNRECORDED = 16
 """Records that the recorder may hold before no more is fetched: it keeps the wire busy during a commit, and memory
 bounded."""
-CROWDED = 4000
-"""Posts waiting for their commit beyond which a channel fetches a page only once its last is stored: what the recorder
-has no room for was fetched in vain."""
 JOB_PATIENCE = 6
 """Failed attempts in a row after which a job is told; the channel itself goes on trying."""
 FLOOD_PATIENCE = timedelta(seconds=60)
@@ -143,7 +140,6 @@ class Channel(TaskActor):
         self._wait: Timer | None = None
         self._gap: Timer | None = None
         self._gap_tries = 0
-        self._crowded = False
         self._loaded = False
         self._jobs: dict[JobId, ChannelHead] = {}
         """Job -> the head up to which it wants the channel whole."""
@@ -273,7 +269,6 @@ class Channel(TaskActor):
 
     def _settle(self, answer: Recorded | RecordFailed) -> None:
         self._held.settle(answer.ticket, recorded=isinstance(answer, Recorded))
-        self._crowded = isinstance(answer, Recorded) and answer.backlog > CROWDED
         later = self._mending.pop(answer.ticket, None)
         if later is not None and not later.done:
             later.reply(isinstance(answer, Recorded))
@@ -303,8 +298,7 @@ class Channel(TaskActor):
             self._end_jobs()
         if self._wait is None:
             self._record(self._held.unsaid())
-        most = 1 if self._crowded else UNRECORDED
-        if self._asking or self._wait is not None or len(self._held.in_flight) >= most:
+        if self._asking or self._wait is not None or len(self._held.in_flight) >= UNRECORDED:
             return
         match self._held.next_step():
             case "start":

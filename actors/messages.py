@@ -438,8 +438,6 @@ class Recorded:
     added: int
     edited: int
     deleted: int
-    backlog: int = 0
-    """Posts that waited for their commit when this one was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -453,6 +451,13 @@ class RecordFailed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderUp:
     """A recorder has started: whatever its predecessor hadn't answered is to be handed over again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Told to accounts by the recorder: whether what they would fetch of posts could be kept until it is stored."""
+
+    enough: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

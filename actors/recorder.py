@@ -8,7 +8,7 @@ from typing import assert_never
 
 from actors import log
 from actors.errors import PostRefused, StoreUnavailable
-from actors.messages import ChannelId, Flush, Post, Record, Recorded, RecorderUp, RecordFailed
+from actors.messages import ChannelId, Flush, Post, Record, Recorded, RecorderUp, RecordFailed, Room
 from actors.metrics import Metrics
 from actors.neighbours import post
 from actors.ports import Posts
@@ -25,6 +25,9 @@ WRITERS = 2
 """Most transactions at once, of different channels: while one waits for the other side, that one works."""
 BULK = 500
 """Posts waiting from which on a second transaction pays; below, small ones are better gathered into one."""
+CROWDED = (4_000, 8_000)
+"""With more posts than the second figure accounts fetch no more of them, until there are fewer than the first: a page
+that can't be kept is fetched in vain. What is on its way then (a call of each account) still has room."""
 RETRY = (timedelta(milliseconds=250), timedelta(seconds=5))
 """First and longest wait between attempts while the database is away."""
 
@@ -54,6 +57,7 @@ class Recorder(TaskActor):
         self._pending_posts = 0
         """Of what is pending and of what is being written."""
         self._writing: list[list[Record]] = []
+        self._crowded = False
         self._flushing = False
         self._retrying = False
         self._failures = 0
@@ -63,6 +67,7 @@ class Recorder(TaskActor):
     async def started(self) -> None:
         for key in self.owner.keys("channel/"):
             self._answer(key, RecorderUp())
+        self._tell_accounts()
 
     def on_receive(self, message: RecorderMessage) -> None:
         match message:
@@ -89,7 +94,7 @@ class Recorder(TaskActor):
             self._answer(record.reply_key, RecordFailed(channel_id=record.channel_id, ticket=record.ticket))
             return
         self._pending.append(record)
-        self._pending_posts += len(record.posts)
+        self._weigh(len(record.posts))
         if not (self._flushing or self._retrying) and len(self._writing) < WRITERS:
             self._flushing = True
             self.tell_self(Flush())  # behind the mail that is there: it goes into the same transaction
@@ -150,7 +155,7 @@ class Recorder(TaskActor):
             raise
         self._metrics.record_seconds.observe(self.owner.clock.monotonic() - started)
         posts = sum(len(record.posts) for record in batch)
-        self._pending_posts -= posts
+        self._weigh(-posts)
         self._metrics.record_posts.observe(posts)
         self._metrics.posts_undecodable.inc(
             sum(post.kind == "undecodable" for record in batch for post in record.posts)
@@ -159,7 +164,7 @@ class Recorder(TaskActor):
             self._metrics.posts_parsed.inc(answer.added)
             self._metrics.posts_edited.inc(answer.edited)
             self._metrics.posts_deleted.inc(answer.deleted)
-            self._answer(record.reply_key, replace(answer, backlog=self._pending_posts))
+            self._answer(record.reply_key, answer)
 
     async def _stored(self, batch: list[Record]) -> tuple[Recorded, ...]:
         """Commit; where PostgreSQL refuses a value, in halves, down to the post that it can't keep."""
@@ -194,7 +199,19 @@ class Recorder(TaskActor):
         (answer,) = await self._posts.record([replace(record, posts=tuple(kept))])
         return replace(answer, added=answer.added + added, edited=answer.edited + edited)
 
-    def _answer(self, key: str, answer: Recorded | RecorderUp | RecordFailed) -> None:
+    def _weigh(self, posts: int) -> None:
+        self._pending_posts += posts
+        few, many = CROWDED
+        crowded = self._pending_posts > (few if self._crowded else many)
+        if crowded != self._crowded:
+            self._crowded = crowded
+            self._tell_accounts()
+
+    def _tell_accounts(self) -> None:
+        for key in self.owner.keys("account/"):
+            self._answer(key, Room(enough=not self._crowded))
+
+    def _answer(self, key: str, answer: Recorded | RecorderUp | RecordFailed | Room) -> None:
         """By the control lane, which is never full: a lost answer would leave its span claimed for ever.
 
         A channel that is gone needs none: its successor reads its state from the store.

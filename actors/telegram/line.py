@@ -16,6 +16,8 @@ from actors.runtime.reply import Later
 BACKFILL_TURN = 5
 """Of so many calls in a row one is a backfill's or a file's, however much else waits: slow then, yet it goes on."""
 
+POSTS = frozenset({"messages.getHistory", "updates.getChannelDifference", "channels.getMessages"})
+"""Bring posts, so that they wait while there is no room for more."""
 METHODS: dict[type, str] = {
     FetchHistory: "messages.getHistory",
     FindStart: "messages.getHistory",
@@ -85,6 +87,7 @@ class Line:
         self._lanes: dict[tuple[str, bool], deque[Task]] = {}
         self._since_backfill = 0
         self._arrived = asyncio.Event()
+        self._posts_admitted = True
 
     def __len__(self) -> int:
         return len(self._urgent) + sum(len(lane) for lane in self._lanes.values())
@@ -97,6 +100,11 @@ class Line:
             self._urgent.appendleft(task)
         else:
             self._lanes.setdefault(task.lane, deque()).append(task)
+        self._arrived.set()
+
+    def admit(self, *, posts: bool) -> None:
+        """Whether calls that bring posts may be made now."""
+        self._posts_admitted = posts
         self._arrived.set()
 
     async def next(self) -> Task:
@@ -112,7 +120,11 @@ class Line:
 
     def _choose(self, now: float) -> tuple[deque[Task] | None, float]:
         """The lane whose turn it is, and when that is; the one that is ready first where none is now."""
-        waiting = {key: max(now, self.ready_at(key[0], now)) for key, lane in self._lanes.items() if lane}
+        waiting = {
+            key: max(now, self.ready_at(key[0], now))
+            for key, lane in self._lanes.items()
+            if lane and (self._posts_admitted or key[0] not in POSTS)
+        }
         if not waiting:
             return None, now
         ready = [key for key, at in waiting.items() if at <= now]
