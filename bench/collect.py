@@ -8,7 +8,6 @@ time. The last line of stdout is one JSON object.
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -17,12 +16,23 @@ import time
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import asyncpg
 
-from daemon.store.embedded import EmbeddedPostgres
+HERE = Path(__file__).resolve().parent
+# Python puts this folder first, where actors.py would pass for the package of the same name.
+sys.path[:] = [str(HERE.parent), *(one for one in sys.path if Path(one).resolve() != HERE)]
 
-ROOT = Path(__file__).resolve().parent.parent
+from bench.parts import (  # noqa: E402 - the path had to be set right
+    RunningSandbox,
+    ask,
+    cpu_seconds,
+    fresh_database,
+    keep,
+    running_daemon,
+    running_sandbox,
+)
+from daemon.store.embedded import EmbeddedPostgres  # noqa: E402
+
 CHANNELS = 20
 
 STOCK = """
@@ -45,21 +55,6 @@ asyncio.run(main(sys.argv[1], set(json.loads(sys.argv[2]))))
 """
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far, from the kernel."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-async def ask(method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    async with aiohttp.ClientSession() as http, http.request(method, url, json=body) as answer:
-        text = await answer.text()
-        if answer.status >= 400:
-            raise SystemExit(f"{method} {url} answered {answer.status}: {text}")
-        parsed: dict[str, Any] = json.loads(text)
-        return parsed
-
-
 def run_stock(session: str, channels: list[int]) -> dict[str, float]:
     answer = subprocess.run(
         [sys.executable, "-c", STOCK, session, json.dumps(channels)], check=True, capture_output=True, text=True
@@ -68,88 +63,42 @@ def run_stock(session: str, channels: list[int]) -> dict[str, float]:
     return measured
 
 
-async def run_daemon(session: str, dc: dict[str, Any], dsn: str, expected: int, state: Path) -> dict[str, float]:
-    env = {
-        **os.environ,
-        "TELEWARDEN__STATE_DIR": str(state),
-        "TELEWARDEN__DATABASE__DSN": dsn,
-        "TELEWARDEN__ADMIN__PORT": "0",
-        "TELEWARDEN__COLLECTION__START": "all",
-        "TELEWARDEN__TELEGRAM__DATACENTER__ID": str(dc["id"]),
-        "TELEWARDEN__TELEGRAM__DATACENTER__ADDRESS": dc["address"],
-        "TELEWARDEN__TELEGRAM__DATACENTER__PORT": str(dc["port"]),
-        "TELEWARDEN__TELEGRAM__DATACENTER__PUBLIC_KEY": dc["public_key"],
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "daemon", "run", env=env, cwd=ROOT, stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stderr is not None
-    drain: asyncio.Task[bytes] | None = None
-    database = await asyncpg.connect(dsn)
-    try:
-        url = ""
-        while not url:
-            line = (await process.stderr.readline()).decode()
-            if not line:
-                raise SystemExit("the daemon ended before it listened")
-            if "🌐" in line:
-                url = line[line.index("http://") :].split()[0].rstrip("/")
-        drain = asyncio.create_task(process.stderr.read())
-        cpu, wall = cpu_seconds(process.pid), time.perf_counter()
-        await ask("POST", f"{url}/sessions", {"session": session})
-        while await database.fetchval("SELECT coalesce(sum(added_total), 0) FROM coverage") < expected:
-            await asyncio.sleep(0.01)
-        took, used = time.perf_counter() - wall, cpu_seconds(process.pid) - cpu
-        return {"posts": expected, "wall_s": took, "cpu_s": used}
-    finally:
-        await database.close()
-        process.terminate()
-        await process.wait()
-        if drain is not None:
-            await drain
-
-
-async def fresh_database(base_dsn: str, number: int) -> str:
-    connection = await asyncpg.connect(base_dsn)
-    try:
-        await connection.execute(f"CREATE DATABASE round_{number}")
-    finally:
-        await connection.close()
-    head, _, tail = base_dsn.partition("?")
-    return f"{head.rpartition('/')[0]}/round_{number}?{tail}" if tail else f"{head.rpartition('/')[0]}/round_{number}"
+async def run_daemon(sandbox: RunningSandbox, session: str, dsn: str, expected: int, state: Path) -> dict[str, float]:
+    async with running_daemon(sandbox.dc, dsn, state, COLLECTION__START="all") as daemon:
+        database = await asyncpg.connect(dsn)
+        try:
+            cpu, wall = cpu_seconds(daemon.pid), time.perf_counter()
+            await ask("POST", f"{daemon.url}/sessions", {"session": session})
+            while await database.fetchval("SELECT coalesce(sum(added_total), 0) FROM coverage") < expected:
+                await asyncio.sleep(0.01)
+            took, used = time.perf_counter() - wall, cpu_seconds(daemon.pid) - cpu
+            return {"posts": expected, "wall_s": took, "cpu_s": used}
+        finally:
+            await database.close()
 
 
 async def measure(posts: int, rounds: int) -> dict[str, Any]:
     stock, daemon = [], []
+    shape = ("--accounts", "1", "--channels", str(CHANNELS), "--posts", str(posts), "--seed", "11")
     with tempfile.TemporaryDirectory(prefix="collect-") as folder:
         state = Path(folder)
         state.chmod(0o755)
-        sandbox = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sandbox", "--accounts", "1", "--channels", str(CHANNELS), "--posts", str(posts),
-            "--seed", "11", cwd=ROOT, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        assert sandbox.stdout is not None
-        first = json.loads(await sandbox.stdout.readline())
-        control = first["control"]
-        try:
-            async with EmbeddedPostgres(state / "postgres") as postgres:
-                world = await ask("GET", f"{control}/world")
-                account = next(one for one in world["accounts"] if not one["bot"])
-                channels = [one["id"] for one in world["channels"] if account["id"] in one["members"]]
-                ledger = await ask("GET", f"{control}/ledger")
-                expected = sum(
-                    not post["service"] for one in ledger["channels"] if one["id"] in channels for post in one["posts"]
-                )
-                for number in range(rounds):
-                    session = (await ask("GET", f"{control}/sessions/{account['id']}"))["session"]
-                    stock.append(await asyncio.to_thread(run_stock, session, channels))
-                    session = (await ask("GET", f"{control}/sessions/{account['id']}"))["session"]
-                    dsn = await fresh_database(postgres.dsn, number)
-                    daemon.append(await run_daemon(session, first["dc"], dsn, expected, state / f"state-{number}"))
-                    print(f"round {number}: stock {stock[-1]}, daemon {daemon[-1]}", file=sys.stderr)
-        finally:
-            sandbox.terminate()
-            await sandbox.wait()
+        async with running_sandbox(*shape) as sandbox, EmbeddedPostgres(state / "postgres") as postgres:
+            world = await ask("GET", f"{sandbox.control}/world")
+            account = next(one for one in world["accounts"] if not one["bot"])
+            channels = [one["id"] for one in world["channels"] if account["id"] in one["members"]]
+            ledger = await ask("GET", f"{sandbox.control}/ledger")
+            expected = sum(
+                not post["service"] for one in ledger["channels"] if one["id"] in channels for post in one["posts"]
+            )
+            # The sandbox encodes each page when it is first asked for it; no round is to pay for that.
+            await asyncio.to_thread(run_stock, await sandbox.session(account["id"]), channels)
+            for number in range(rounds):
+                stock.append(await asyncio.to_thread(run_stock, await sandbox.session(account["id"]), channels))
+                dsn = await fresh_database(postgres.dsn, number)
+                session = await sandbox.session(account["id"])
+                daemon.append(await run_daemon(sandbox, session, dsn, expected, state / f"state-{number}"))
+                print(f"round {number}: stock {stock[-1]}, daemon {daemon[-1]}", file=sys.stderr)
     return summary(stock, daemon)
 
 
@@ -174,15 +123,14 @@ def summary(stock: list[dict[str, float]], daemon: list[dict[str, float]]) -> di
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--posts", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--posts", type=int, default=60_000)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="also write the result here, with the command that made it")
     options = parser.parse_args()
     result = asyncio.run(measure(options.posts, options.rounds))
     if options.out is not None:
         command = f"python bench/collect.py --posts {options.posts} --rounds {options.rounds}"
-        kept = {**result, "command": command, "posts": options.posts, "rounds": options.rounds}
-        options.out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        keep(options.out, result, command)
     print(json.dumps(result))
 
 
