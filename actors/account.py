@@ -27,7 +27,9 @@ from actors.messages import (
     AccountSnapshot,
     AccountState,
     AccountUp,
+    AlertKind,
     DescribeAccount,
+    EndAlert,
     FetchDifference,
     FetchHistory,
     FetchIds,
@@ -44,10 +46,12 @@ from actors.messages import (
     RosterUp,
     SessionKey,
 )
+from actors.neighbours import post
 from actors.ports import Store
 from actors.runtime.actor import TaskActor
 from actors.runtime.errors import ActorDeadError, RuntimeFault
 from actors.runtime.reply import Later
+from actors.telegram.alarms import alert_of
 from actors.telegram.budget import Budgets, starting_paces
 from actors.telegram.caller import Caller, CallMetrics, NoMetrics
 from actors.telegram.client import AccountClient, SettingsIncomplete, build_client, is_loopback
@@ -81,6 +85,8 @@ INTRODUCE_AGAIN = 2.0
 """Seconds until an introduction that a busy or restarting roster didn't answer is made once more."""
 DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
 """States in which the key is wiped: it opens nothing any more, and asking with it again can only harm."""
+
+OVER_WHEN_ACTIVE: tuple[AlertKind, ...] = ("key_dead", "frozen", "account_parked")
 
 Asked = FetchHistory | FetchIds | FetchDifference | FindStart | PeekChannels | LocateFiles | FetchPart
 
@@ -235,6 +241,7 @@ class Account(TaskActor):
             on_flood=self._notes.keep_flood,
             budgets=self._budgets,
             metrics=self._metrics,
+            on_alert=lambda alert: post(self.owner, "alerts", alert),
         )
         desk = Desk(self._id, host=self, caller=caller, feed=self._feed, outlet=self._outlet, owner=self.owner)
         try:
@@ -294,6 +301,8 @@ class Account(TaskActor):
         if self._pushed_to:
             await desk.catch_up(await self._store.accounts.update_state(self._id))
         await self._enter("active", None)
+        for kind in OVER_WHEN_ACTIVE:
+            post(self.owner, "alerts", EndAlert(kind=kind, account_id=self._id))
         self._notes.keep_state(feed.state)
         log.emit(log.SIGNED_IN, account_id=self._id, channels=len(feed.memberships))
 
@@ -334,6 +343,9 @@ class Account(TaskActor):
         """Told before it is written: a store that is away delays neither the failover nor the end of the client."""
         self._state = fault.state
         self._outlet.tell_roster(AccountDown(account_id=self._id, state=fault.state))
+        alert = alert_of(fault, fault.cause, known=True)
+        if alert is not None:
+            post(self.owner, "alerts", alert)
         log.emit(log.ACCOUNT_PARKED, account_id=self._id, state=fault.state, cause=fault.cause)
         with suppress(StoreUnavailable):
             await self._enter(fault.state, fault.cause)

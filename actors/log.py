@@ -100,6 +100,14 @@ SIGNED_IN = _event(
     ru="🔑 Пользователь {account_id} в сети, каналов: {channels}",
     en="🔑 User {account_id} is signed in, channels: {channels}",
 )
+ALERT_RAISED = _event(
+    "alert_raised",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="🚨 {kind}, {about}: {cause}",
+    en="🚨 {kind}, {about}: {cause}",
+)
+ALERT_ENDED = _event("alert_ended", logger="telewarden", ru="✅ {kind}, {about}: позади", en="✅ {kind}, {about}: over")
 ACCOUNT_PARKED = _event(
     "account_parked",
     level=logging.WARNING,

@@ -90,6 +90,10 @@ class Metrics:
         self.oldest_doubt = Gauge(
             "telewarden_oldest_doubt_seconds", "For how long the oldest doubt has stood; 0 without.", registry=registry
         )
+        self.alerts = Gauge("telewarden_alerts", "Alerts that aren't over, by kind.", ("kind",), registry=registry)
+        self.alerts_raised = Counter(
+            "telewarden_alerts_raised", "Alerts raised anew, by kind.", ("kind",), registry=registry
+        )
         self.loop_lag = Histogram(
             "telewarden_loop_lag_seconds", "How late the loop wakes.", buckets=LAG_BUCKETS, registry=registry
         )

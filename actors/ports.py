@@ -11,11 +11,13 @@ from actors.messages import (
     AccountId,
     AccountRow,
     AccountState,
+    AlertRow,
     Blob,
     ChannelCondition,
     ChannelFiles,
     ChannelId,
     ChannelRow,
+    EndAlert,
     FileRow,
     Job,
     JobId,
@@ -25,6 +27,7 @@ from actors.messages import (
     Post,
     PostFile,
     Profile,
+    RaiseAlert,
     Record,
     Recorded,
     SessionKey,
@@ -237,6 +240,20 @@ class Blobs(Protocol):
         """Harmless where it isn't there."""
 
 
+class Alerts(Protocol):
+    async def raise_alert(self, alert: RaiseAlert) -> bool:
+        """Open an alert, or count one up that is open. Returns whether it is new."""
+
+    async def end_alerts(self, alert: EndAlert) -> int:
+        """Returns how many were open."""
+
+    async def open_counts(self) -> Mapping[str, int]:
+        """By kind, those that aren't over."""
+
+    async def page(self, *, ended: bool, limit: int) -> Sequence[AlertRow]:
+        """The open ones, the last met first; with ``ended`` the others after them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """The one way in to the database."""
@@ -246,6 +263,7 @@ class Store:
     channels: Channels
     jobs: Jobs
     media: Media
+    alerts: Alerts
 
 
 class Keys(Protocol):

@@ -20,10 +20,12 @@ from actors.messages import (
     ChannelsPeeked,
     ChannelsUp,
     ChannelUp,
+    EndAlert,
     Introduce,
     MembershipLost,
     MembershipsRead,
     PeekChannels,
+    RaiseAlert,
     ReaderFor,
     Readers,
     ReadersFor,
@@ -120,6 +122,8 @@ class Roster(TaskActor):
         self._panels = Panels()
         self._timers: dict[AccountId, Timer] = {}
         """Of the accounts that are awaited."""
+        self._lost: set[ChannelId] = set()
+        """Those of which the operator was told that nobody can read them."""
         self._risen: set[ChannelId] = set()
         self._told: dict[AccountId, Reading] = {}
         self._moved: dict[ChannelId, tuple[int, float]] = {}
@@ -132,6 +136,8 @@ class Roster(TaskActor):
                 self._await_account(row.account_id)
         for membership in await self._channels.memberships():
             panels.join(membership.account_id, (membership.channel_id,))
+        told = await self._store.alerts.page(ended=False, limit=10_000)
+        self._lost = {row.channel_id for row in told if row.kind == "channel_private" and row.channel_id is not None}
         for channel in await self._channels.all():
             reader = channel.reader_id
             if reader is not None and reader in panels.members.get(channel.channel_id, ()):
@@ -244,6 +250,9 @@ class Roster(TaskActor):
         await self._channels.end_membership(account_id, channel_id)
         if not members - {account_id}:
             await self._channels.set_condition(channel_id, "private", "no account belongs to it")
+            cause = f"no account can read it any more: {message.cause}"
+            self._lost.add(channel_id)
+            post(self.owner, "alerts", RaiseAlert(kind="channel_private", channel_id=channel_id, cause=cause))
         log.emit(log.CHANNEL_LOST, channel_id=channel_id, account_id=account_id, cause=message.cause)
         self._panels.leave(account_id, channel_id)
         await self._settle({channel_id})
@@ -320,6 +329,9 @@ class Roster(TaskActor):
         panels.appoint(channel_id, successor)
         if successor is not None:
             moved.setdefault(successor, []).append(channel_id)
+            if channel_id in self._lost:
+                self._lost.discard(channel_id)
+                post(self.owner, "alerts", EndAlert(kind="channel_private", channel_id=channel_id))
 
     def _reading(self, account_id: AccountId) -> Reading:
         return Reading(channel_ids=self._panels.heard_by(account_id), updates=self._panels.needs(account_id))

@@ -1,7 +1,7 @@
 """The tree: what runs under the root, in which order it starts, and what happens to a child that keeps failing.
 
-Start order: recorder, channels, roster, accounts (with the bot), sign-in, scheduler, errands, and where files are
-wanted the downloader; stop in reverse, so that pushes end before the channels do and the recorder commits what the
+Start order: alerts, recorder, channels, roster, accounts (with the bot), sign-in, scheduler, errands, and where files
+are wanted the downloader; stop in reverse, so that pushes end before the channels do and the recorder commits what the
 channels handed over. Channels start before the roster, which fills them; accounts start after it, because they
 introduce themselves to it.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from actors import log
 from actors.account import Account
+from actors.alerts import Alerts
 from actors.bot import Bot
 from actors.channel import Channel, key_of
 from actors.downloader import Downloader
@@ -163,6 +164,7 @@ class Root(Supervisor):
         await super().started()
         parts = self._parts
         for spec in (
+            ChildSpec(key="alerts", factory=self._start_alerts, shutdown=1.0),
             ChildSpec(key="recorder", factory=self._start_recorder, shutdown=5.0),
             ChildSpec(key="channels", factory=lambda: ChannelTree.start(parts=parts, key="channels"), shutdown=3.0),
             ChildSpec(key="roster", factory=self._start_roster, shutdown=2.0),
@@ -181,6 +183,9 @@ class Root(Supervisor):
             await self.start_child(
                 ChildSpec(key="downloader", factory=self._start_downloader, shutdown=2.0, policy=Backoff())
             )
+
+    def _start_alerts(self) -> Any:
+        return Alerts.start(store=self._parts.store.alerts, metrics=self._parts.metrics, key="alerts")
 
     def _start_recorder(self) -> Any:
         return Recorder.start(posts=self._parts.store.posts, metrics=self._parts.metrics, key="recorder")

@@ -79,7 +79,7 @@ async def publish(control: str, channels: list[int], rate: int, seconds: int, wa
             due = began + number / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             channel = channels[number % len(channels)]
-            async with http.post(f"{control}/posts", json={"channel": channel, "generated": 1}) as answer:
+            async with http.post(f"{control}/posts", json={"channel": channel, "count": 1}) as answer:
                 (post_id,) = (await answer.json())["ids"]
             watch.published(f"{channel}/{post_id}", due)
 

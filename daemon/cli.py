@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from daemon.alert_commands import alerts
 from daemon.ledger_commands import backfill, cancel, ledger, verify
 from daemon.options import (
     BAD_SETTINGS,
@@ -252,6 +253,7 @@ def _flat(path: str, value: Any) -> list[str]:
 cli.add_command(backfill)
 cli.add_command(cancel)
 cli.add_command(ledger)
+cli.add_command(alerts)
 cli.add_command(verify)
 cli.add_command(login)
 cli.add_command(session)

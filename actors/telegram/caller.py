@@ -10,12 +10,17 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from actors.errors import ActorsError, FloodWaited
-from actors.messages import AccountId, ChannelId
+from telethon.errors import RPCError
+
+from actors.errors import AccountUnusable, ActorsError, FloodWaited, TryAgain
+from actors.messages import AccountId, AlertKind, ChannelId, EndAlert, RaiseAlert
 from actors.runtime.clock import Clock
+from actors.telegram.alarms import Circuit, alert_of
 from actors.telegram.budget import Budgets
 from actors.telegram.client import AccountClient
-from actors.telegram.faults import FAULTS, TRANSPORT, Call, translate
+from actors.telegram.faults import FAULTS, TRANSPORT, Call, has_row, name_of, translate
+
+WAITS: tuple[AlertKind, ...] = ("flood_wait", "method_parked", "unknown_wait")
 
 
 class CallMetrics(Protocol):
@@ -52,6 +57,7 @@ class Caller:
         on_flood: Callable[[str, datetime], None] | None = None,
         budgets: Budgets | None = None,
         metrics: CallMetrics | None = None,
+        on_alert: Callable[[RaiseAlert | EndAlert], object] | None = None,
     ) -> None:
         self._client = client
         self.account_id = account_id
@@ -61,6 +67,8 @@ class Caller:
         self._on_flood = on_flood
         self._budgets = budgets or Budgets()
         self._metrics = metrics or NoMetrics()
+        self._alert = on_alert or (lambda _: None)
+        self._circuits: dict[str, Circuit] = {}
         self.answered_at = clock.monotonic()
         """When Telegram last answered, if by an error, in the clock's monotonic seconds."""
         self._unanswered_at: float | None = None
@@ -86,6 +94,7 @@ class Caller:
         """
         method = method_of(request)
         self._refuse_inside_a_wait(method)
+        self._refuse_resting(method)
         call = Call(self.account_id, method, channel_id)
         called_at = self._clock.monotonic()
         self._budgets.called(method, called_at)
@@ -94,11 +103,12 @@ class Caller:
                 result = await self._client.ask(request, dc_id=dc_id)
         except FAULTS as fault:
             self._note_answer(called_at, answered=not isinstance(fault, TRANSPORT))
-            decision = self._remember(translate(fault, call))
+            decision = self._judge(fault, call)
             self._metrics.call_made(method, type(decision).__name__)
             # Not "from fault": some of Telethon's texts quote the bytes that it couldn't read.
             raise decision from None
         self._metrics.call_made(method, "ok")
+        self._note_success(method)
         self._note_answer(called_at, answered=True)
         return result
 
@@ -115,8 +125,41 @@ class Caller:
         left = until - self._clock.now()
         if left <= timedelta():
             del self._waits[method]
+            for kind in WAITS:
+                cause = None if kind == "unknown_wait" else method
+                self._alert(EndAlert(kind=kind, account_id=self.account_id, cause=cause))
             return
         raise FloodWaited(self.account_id, method, left)
+
+    def _refuse_resting(self, method: str) -> None:
+        circuit = self._circuits.get(method)
+        if circuit is not None and circuit.rest(self._clock.monotonic()) > 0:
+            raise TryAgain(self.account_id, method, "its circuit is open: nothing but failures for minutes")
+
+    def _judge(self, fault: BaseException, call: Call) -> ActorsError:
+        """The decision; the operator is told of what concerns an operator."""
+        decision = translate(fault, call)
+        if isinstance(fault, RPCError):
+            name = name_of(fault)
+            alert = alert_of(decision, name, known=has_row(name))
+            if alert is not None and not isinstance(decision, AccountUnusable):  # the account tells that itself
+                self._alert(alert)
+            if isinstance(decision, TryAgain):
+                self._note_failure(call.method, name)
+            else:
+                self._note_success(call.method)
+        return self._remember(decision)
+
+    def _note_failure(self, method: str, name: str) -> None:
+        circuit = self._circuits.setdefault(method, Circuit())
+        if circuit.failed(self._clock.monotonic()):
+            self._alert(RaiseAlert(kind="service_failing", account_id=self.account_id, cause=f"{method}: {name}"))
+
+    def _note_success(self, method: str) -> None:
+        """Answered, if by a refusal: the service works."""
+        circuit = self._circuits.pop(method, None)
+        if circuit is not None and circuit.answered():
+            self._alert(EndAlert(kind="service_failing", account_id=self.account_id))
 
     def _remember(self, decision: ActorsError) -> ActorsError:
         if not isinstance(decision, FloodWaited):

@@ -171,6 +171,14 @@ def translate(fault: BaseException, call: Call) -> ActorsError:
     return rule(call, name, fault)
 
 
+KNOWN_WAITS = frozenset({"FLOOD_WAIT_X", "FLOOD_PREMIUM_WAIT_X", "SLOWMODE_WAIT_X", "TAKEOUT_INIT_DELAY_X"})
+
+
+def has_row(name: str) -> bool:
+    """Whether the table names it, or only its code decided."""
+    return name in BY_NAME or name in KNOWN_WAITS
+
+
 def name_of(fault: errors.RPCError) -> str:
     """Telegram's name of an error, digits replaced by X; its code where the server sent something else than a name."""
     known: str | None = _NAMES.get(type(fault))

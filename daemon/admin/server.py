@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from actors.ports import Blobs, Store
 from actors.runtime.owner import LoopOwner
 from config.model import Admin
-from daemon.admin import channels, errands, health, jobs, ledger, media, signin, users
+from daemon.admin import alerts, channels, errands, health, jobs, ledger, media, signin, users
 from daemon.admin.access import Access, Caller, Role
 from daemon.admin.asking import BLOBS, ENDING, OWNER, READY, REGISTRY, STORE, Ready
 from daemon.admin.faults import FAULTS, problem_of
@@ -56,7 +56,7 @@ def build_app(
         buckets=BUCKETS,
         registry=registry,
     )
-    for module in (users, channels, ledger, errands, media, jobs, signin, health):
+    for module in (users, channels, alerts, ledger, errands, media, jobs, signin, health):
         add_routes(app, module.ROUTES, durations)
 
     async def forget(_: web.Application) -> None:

@@ -7,6 +7,7 @@ from typing import Self
 from actors.errors import StoreUnavailable
 from actors.ports import Keys, Store
 from daemon.store.accounts import StoredAccounts
+from daemon.store.alerts import StoredAlerts
 from daemon.store.channels import StoredChannels
 from daemon.store.jobs import StoredJobs
 from daemon.store.media import StoredMedia
@@ -60,5 +61,6 @@ async def open_store(dsn: str, *, pool_size: int, keys: Keys) -> OpenStore:
         channels=StoredChannels(database),
         jobs=StoredJobs(database),
         media=StoredMedia(database),
+        alerts=StoredAlerts(database),
     )
     return OpenStore(store=store, owner=Owner(database), database=database)

@@ -1,0 +1,47 @@
+"""Alerts: one row for a cause as long as it lasts."""
+
+from actors.messages import AlertRow, EndAlert, RaiseAlert
+from daemon.store.pool import Database
+
+# The partial unique index alerts_open stands for "not over yet".
+_RAISE = """
+INSERT INTO alerts AS a (kind, account_id, channel_id, cause) VALUES ($1, $2, $3, $4)
+ON CONFLICT (kind, coalesce(account_id, 0), coalesce(channel_id, 0), cause) WHERE ended_at IS NULL
+DO UPDATE SET count = a.count + 1, last_at = now()
+RETURNING a.count = 1
+"""
+_END = """
+UPDATE alerts SET ended_at = now()
+WHERE ended_at IS NULL AND kind = $1 AND account_id IS NOT DISTINCT FROM $2 AND channel_id IS NOT DISTINCT FROM $3
+    AND ($4::text IS NULL OR cause = $4)
+"""
+_COUNTS = "SELECT kind, count(*)::int FROM alerts WHERE ended_at IS NULL GROUP BY kind"
+_PAGE = """
+SELECT id AS alert_id, kind, account_id, channel_id, cause, count, first_at, last_at, ended_at FROM alerts
+WHERE ended_at IS NULL OR $1 ORDER BY ended_at IS NOT NULL, last_at DESC LIMIT $2
+"""
+
+
+class StoredAlerts:
+    """Implements ``actors.ports.Alerts``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def raise_alert(self, alert: RaiseAlert) -> bool:
+        async with self._database.writing() as connection:
+            first: bool = await connection.fetchval(_RAISE, alert.kind, alert.account_id, alert.channel_id, alert.cause)
+            return first
+
+    async def end_alerts(self, alert: EndAlert) -> int:
+        async with self._database.writing() as connection:
+            done = await connection.execute(_END, alert.kind, alert.account_id, alert.channel_id, alert.cause)
+        return int(done.rpartition(" ")[2])
+
+    async def open_counts(self) -> dict[str, int]:
+        async with self._database.reading() as connection:
+            return {row[0]: row[1] for row in await connection.fetch(_COUNTS)}
+
+    async def page(self, *, ended: bool, limit: int) -> tuple[AlertRow, ...]:
+        async with self._database.reading() as connection:
+            return tuple(AlertRow(**dict(row)) for row in await connection.fetch(_PAGE, ended, limit))
