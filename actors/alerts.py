@@ -4,7 +4,7 @@ from collections import deque
 from typing import assert_never, get_args
 
 from actors import log
-from actors.messages import AccountId, AlertKind, EndAlert, RaiseAlert
+from actors.messages import AccountId, AlertKind, AlertRow, CloseAlert, EndAlert, RaiseAlert
 from actors.metrics import Metrics
 from actors.neighbours import or_again
 from actors.ports import Alerts as Store
@@ -15,7 +15,7 @@ DEAD_KEYS = 3
 """So many keys that die within INCIDENT seconds are no accident of one account (docs/telegram.md)."""
 INCIDENT = 300.0
 
-AlertMessage = RaiseAlert | EndAlert
+AlertMessage = RaiseAlert | EndAlert | CloseAlert
 
 
 class Alerts(TaskActor):
@@ -30,16 +30,21 @@ class Alerts(TaskActor):
     async def started(self) -> None:
         await self._count()
 
-    async def on_receive(self, message: AlertMessage) -> None:
+    async def on_receive(self, message: AlertMessage) -> AlertRow | None:
         match message:
             case RaiseAlert():
                 await or_again(self, self._raise(message), message)
             case EndAlert():
                 await or_again(self, self._end(message), message)
+            case CloseAlert(alert_id=alert_id):
+                row = await self._store.close_alert(alert_id)
+                await self._count()
+                return row
             case _:
                 assert_never(message)
+        return None
 
-    def on_control(self, message: AlertMessage) -> None:
+    def on_control(self, message: RaiseAlert | EndAlert) -> None:
         self.tell_self(message)
 
     async def _raise(self, message: RaiseAlert) -> None:

@@ -503,6 +503,13 @@ class AlertRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CloseAlert(Request[AlertRow | None]):
+    """The operator has dealt with it. Replies with the alert as it is then, None where none has this number."""
+
+    alert_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
     """Told to accounts by the recorder: whether what they would fetch of posts could be kept until it is stored."""
 

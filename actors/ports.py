@@ -247,6 +247,9 @@ class Alerts(Protocol):
     async def end_alerts(self, alert: EndAlert) -> int:
         """Returns how many were open."""
 
+    async def close_alert(self, alert_id: int) -> AlertRow | None:
+        """End that one, unless it is over already. Returns it, None where there is none."""
+
     async def open_counts(self) -> Mapping[str, int]:
         """By kind, those that aren't over."""
 

@@ -7,9 +7,17 @@ from daemon.options import Target, daemon_options, show
 
 @click.command()
 @click.option("--ended", is_flag=True, help="Also those that are over.")
+@click.option("--close", "number", type=click.IntRange(min=1), help="Say that this one is dealt with.")
 @daemon_options
-def alerts(target: Target, *, ended: bool, as_json: bool) -> None:
+def alerts(target: Target, number: int | None, *, ended: bool, as_json: bool) -> None:
     """List what needs a look: floods, dead keys, lost channels, refusals. Exits 0 whether or not there is any."""
+    if number is not None:
+        closed = target.daemon().post(f"/alerts/{number}/close").document
+        if as_json:
+            show(closed)
+        else:
+            click.echo(f"Alert {number} is over since {closed['ended_at']}.")
+        return
     document = target.daemon().get("/alerts", {"ended": "true" if ended else None}).document
     if as_json:
         show(document)
@@ -18,7 +26,7 @@ def alerts(target: Target, *, ended: bool, as_json: bool) -> None:
         about = [f"{name} {one[name + '_id']}" for name in ("account", "channel") if one[name + "_id"]]
         state = "" if one["ended_at"] is None else f", over since {one['ended_at']}"
         click.echo(
-            f"{one['kind']} {', '.join(about) or 'all'}: {one['cause']} "
+            f"{one['alert_id']}: {one['kind']} {', '.join(about) or 'all'}: {one['cause']} "
             f"({one['count']} times since {one['first_at']}{state})"
         )
     if not document["alerts"]:

@@ -2,12 +2,16 @@
 
 from aiohttp import web
 
+from actors.alerts import KEY
+from actors.messages import CloseAlert
 from daemon.admin.access import Role
-from daemon.admin.asking import STORE, integer, query, respond
+from daemon.admin.asking import STORE, ask, integer, query, respond
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
 MOST = 1000
+DIGITS = 19
+"""So many a number in PostgreSQL can't have."""
 
 
 async def alerts(request: web.Request) -> web.Response:
@@ -20,4 +24,18 @@ async def alerts(request: web.Request) -> web.Response:
     return respond({"alerts": await request.app[STORE].alerts.page(ended=ended == "true", limit=limit)})
 
 
-ROUTES = (Route("GET", "/alerts", alerts, Role.VIEWER),)
+async def close(request: web.Request) -> web.Response:
+    """200 with the alert as it is then. What isn't over is raised anew when it is met again."""
+    query(request)
+    number = request.match_info["alert_id"]
+    alert_id = int(number) if number.isascii() and number.isdigit() and len(number) < DIGITS else 0
+    row = await ask(request, KEY, CloseAlert(alert_id=alert_id))
+    if row is None:
+        raise Problem(404, f"There is no alert {number[:40]!r}: GET /alerts lists them")
+    return respond(row)
+
+
+ROUTES = (
+    Route("GET", "/alerts", alerts, Role.VIEWER),
+    Route("POST", "/alerts/{alert_id}/close", close, Role.OPERATOR),
+)

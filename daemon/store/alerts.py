@@ -16,10 +16,12 @@ WHERE ended_at IS NULL AND kind = $1 AND account_id IS NOT DISTINCT FROM $2 AND 
     AND ($4::text IS NULL OR cause = $4)
 """
 _COUNTS = "SELECT kind, count(*)::int FROM alerts WHERE ended_at IS NULL GROUP BY kind"
-_PAGE = """
-SELECT id AS alert_id, kind, account_id, channel_id, cause, count, first_at, last_at, ended_at FROM alerts
+_ROW = "id AS alert_id, kind, account_id, channel_id, cause, count, first_at, last_at, ended_at"
+_CLOSE = f"UPDATE alerts SET ended_at = coalesce(ended_at, now()) WHERE id = $1 RETURNING {_ROW}"  # noqa: S608 - columns
+_PAGE = f"""
+SELECT {_ROW} FROM alerts
 WHERE ended_at IS NULL OR $1 ORDER BY ended_at IS NOT NULL, last_at DESC LIMIT $2
-"""
+"""  # noqa: S608 - columns
 
 
 class StoredAlerts:
@@ -37,6 +39,11 @@ class StoredAlerts:
         async with self._database.writing() as connection:
             done = await connection.execute(_END, alert.kind, alert.account_id, alert.channel_id, alert.cause)
         return int(done.rpartition(" ")[2])
+
+    async def close_alert(self, alert_id: int) -> AlertRow | None:
+        async with self._database.writing() as connection:
+            row = await connection.fetchrow(_CLOSE, alert_id)
+        return None if row is None else AlertRow(**dict(row))
 
     async def open_counts(self) -> dict[str, int]:
         async with self._database.reading() as connection:

@@ -8,8 +8,11 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from prometheus_client import CollectorRegistry
 
-from actors.messages import AccountId, ChannelId, Membership, Post, Profile, Record
+from actors.alerts import KEY, Alerts
+from actors.messages import AccountId, ChannelId, Membership, Post, Profile, RaiseAlert, Record
+from actors.metrics import Metrics
 from tests.daemon.admin.conftest import (  # noqa: F401 -- fixtures
     NOW,
     TOKEN,
@@ -326,3 +329,20 @@ async def test_a_ledger_is_told_for_one_channel_and_for_all(telewarden, face, fi
     code, out, err = await telewarden("ledger", "nobody", "--url", face.server.url)
     assert (code, out) == (1, "")
     assert "GET /channels" in err
+
+
+async def test_alerts_are_listed_and_closed(telewarden, face, filled):  # noqa: F811
+    code, out, _ = await telewarden("alerts", "--url", face.server.url)
+    assert (code, out) == (0, "No alerts.\n")
+    await filled.alerts.raise_alert(RaiseAlert(kind="flood_wait", account_id=AccountId(7), cause="messages.getHistory"))
+    Alerts.start(store=filled.alerts, metrics=Metrics(CollectorRegistry()), key=KEY)
+    code, out, _ = await telewarden("alerts", "--url", face.server.url)
+    number, _, rest = out.partition(": ")
+    assert code == 0
+    assert rest.startswith("flood_wait account 7: messages.getHistory (1 times since ")
+    code, out, _ = await telewarden("alerts", "--close", number, "--url", face.server.url)
+    assert code == 0
+    assert out.startswith(f"Alert {number} is over since ")
+    code, out, _ = await telewarden("alerts", "--ended", "--json", "--url", face.server.url)
+    assert [one["cause"] for one in json.loads(out)["alerts"]] == ["messages.getHistory"]
+    assert (await telewarden("alerts", "--close", "99", "--url", face.server.url))[0] == 1

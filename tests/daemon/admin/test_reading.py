@@ -4,8 +4,11 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from actors.messages import AccountId, ChannelId, Membership, Post, Profile, Record
+from actors.alerts import KEY, Alerts
+from actors.messages import AccountId, ChannelId, Membership, Post, Profile, RaiseAlert, Record
+from actors.metrics import Metrics
 from actors.runtime.supervision import Backoff, ChildSpec, StartChild, Supervisor
 from tests.daemon.admin.conftest import FakeAccount, storeless
 
@@ -244,3 +247,26 @@ async def test_actors_stand_in_a_tree_with_those_that_are_absent(face, owner):
         "key", "parent", "class_name", "state", "mailbox_depth", "age_s", "restarts", "last_failure", "job",
         "job_age_s", "children",
     }  # fmt: skip
+
+
+async def test_alerts_that_aren_t_over_come_first_and_an_operator_closes_them(face, filled):
+    await filled.alerts.raise_alert(RaiseAlert(kind="refused", account_id=USER, cause="messages.getHistory: X"))
+    await filled.alerts.raise_alert(RaiseAlert(kind="channel_private", channel_id=CHANNEL, cause="gone"))
+    Alerts.start(store=filled.alerts, metrics=Metrics(CollectorRegistry()), key=KEY)
+    code, answer, _ = await face.get("/alerts")
+    assert code == 200
+    assert [(one["kind"], one["account_id"], one["channel_id"], one["count"]) for one in answer["alerts"]] == [
+        ("channel_private", None, CHANNEL, 1),
+        ("refused", USER, None, 1),
+    ]
+    number = answer["alerts"][0]["alert_id"]
+    code, closed, _ = await face.post(f"/alerts/{number}/close")
+    assert (code, closed["kind"]) == (200, "channel_private")
+    assert closed["ended_at"] is not None
+    assert [one["kind"] for one in (await face.get("/alerts"))[1]["alerts"]] == ["refused"]
+    every = (await face.get("/alerts?ended=true"))[1]["alerts"]
+    assert [one["kind"] for one in every] == ["refused", "channel_private"]
+    for unknown in ("0", "999", "x", "9" * 30, "²"):
+        assert (await face.post(f"/alerts/{unknown}/close"))[0] == 404
+    for bad in ("ended=yes", "limit=0", "limit=1001", "kind=x"):
+        assert (await face.get(f"/alerts?{bad}"))[0] == 400
