@@ -10,7 +10,10 @@ from daemon.options import Target, daemon_options, show
 @click.option("--close", "number", type=click.IntRange(min=1), help="Say that this one is dealt with.")
 @daemon_options
 def alerts(target: Target, number: int | None, *, ended: bool, as_json: bool) -> None:
-    """List what needs a look: floods, dead keys, lost channels, refusals. Exits 0 whether or not there is any."""
+    """List what needs a look: floods, dead keys, lost channels, refusals.
+
+    Those that are not over, the last met first. Exits 0 whether or not there is any.
+    """
     if number is not None:
         closed = target.daemon().post(f"/alerts/{number}/close").document
         if as_json:
