@@ -133,7 +133,8 @@ class Recorder(TaskActor):
             self._retry(error)
         finally:
             self._writing = [each for each in self._writing if each is not batch]
-        self._begin()
+        if not self.is_ending:
+            self._begin()
 
     def _retry(self, error: StoreUnavailable) -> None:
         if self._retrying:
@@ -149,7 +150,7 @@ class Recorder(TaskActor):
     async def _commit(self, batch: list[Record]) -> None:
         started = self.owner.clock.monotonic()
         try:
-            answers = await self._stored(batch)
+            answers = await self._to_the_end(batch)
         except (StoreUnavailable, asyncio.CancelledError):
             self._pending[:0] = batch
             raise
@@ -165,6 +166,14 @@ class Recorder(TaskActor):
             self._metrics.posts_edited.inc(answer.edited)
             self._metrics.posts_deleted.inc(answer.deleted)
             self._answer(record.reply_key, answer)
+
+    async def _to_the_end(self, batch: list[Record]) -> tuple[Recorded, ...]:
+        """A transaction that has begun is finished when the recorder ends; only the second cancellation breaks it."""
+        work = asyncio.ensure_future(self._stored(batch))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            return await work
 
     async def _stored(self, batch: list[Record]) -> tuple[Recorded, ...]:
         """Commit; where PostgreSQL refuses a value, in halves, down to the post that it can't keep."""
