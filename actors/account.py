@@ -81,6 +81,8 @@ elsewhere hears of it in no other way, and its channels are to go on within a mi
 MUTE = 25.0
 """Seconds of calls without any answer, and without a push, after which the client is given up and its channels are
 heard by others: Telethon takes what it was asked over to each new connection, so none of it fails when one falls."""
+REFUSED_REST = 3600.0
+"""Seconds until an account connects again whose coming up was refused: asking sooner won't change it."""
 INTRODUCE_AGAIN = 2.0
 """Seconds until an introduction that a busy or restarting roster didn't answer is made once more."""
 DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
@@ -371,6 +373,8 @@ class Account(TaskActor):
                 await self._park(unusable)
                 raise unusable
             self._key_doubted, delay = True, KEY_WAIT
+        elif isinstance(fault, Refused):
+            delay = REFUSED_REST
         logger.info("account %s connects again in %.1f s: %s", self._id, delay, fault, extra={"account_id": self._id})
         await pause(self.owner.clock, delay)
 

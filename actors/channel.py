@@ -63,6 +63,8 @@ JOB_PATIENCE = 6
 """Failed attempts in a row after which a job is told; the channel itself goes on trying."""
 FLOOD_PATIENCE = timedelta(seconds=60)
 """Flood waits up to this a job waits out; of a longer one it is told, or one account's flood would stop all runs."""
+REFUSED_REST = 3600.0
+"""Seconds that a channel asks nothing after a refusal that asking again won't change; a job asks at once."""
 RETRY_MOST = 60.0
 """Longest wait between attempts, in seconds."""
 GAP_WAIT = 0.5
@@ -137,6 +139,8 @@ class Channel(TaskActor):
         )
         self._asking = False
         self._failures = 0
+        self._refused = False
+        """Whether the wait is for a refusal."""
         self._wait: Timer | None = None
         self._gap: Timer | None = None
         self._gap_tries = 0
@@ -183,7 +187,7 @@ class Channel(TaskActor):
             case GoalSet(goal=goal):
                 self._held.goal = goal
             case Resume():
-                self._wait = None
+                self._end_wait()
             case _:
                 assert_never(message)
         self._go_on()
@@ -214,6 +218,7 @@ class Channel(TaskActor):
 
     def _take_job(self, job: ParseChannel) -> None:
         self._jobs[job.job_id] = job.head
+        self._refused = False
         self._take_head(job.head)
 
     def _take_head(self, head: ChannelHead) -> None:
@@ -222,9 +227,8 @@ class Channel(TaskActor):
         # Somebody has just been answered for this channel, maybe a new reader, which is fresher than an old backoff; a
         # flood wait is the account's to keep: it refuses early calls.
         self._failures = 0
-        if self._wait is not None:
-            self._wait.cancel()
-            self._wait = None
+        if not self._refused:
+            self._end_wait()
 
     def _mend(self, mend: Mend) -> Later[bool]:
         record = self._held.take_ids(mend.span, mend.posts, mend.pts)
@@ -370,11 +374,17 @@ class Channel(TaskActor):
         if isinstance(error, Refused) or self._failures >= JOB_PATIENCE:
             self._answer_all(str(error))
         logger.debug("%s: attempt %s failed: %s", self.key, self._failures, error)
-        self._pause(retry_after(self._failures, self._rng))
+        self._refused = isinstance(error, Refused)
+        self._pause(REFUSED_REST if self._refused else retry_after(self._failures, self._rng))
 
     def _report_loss(self, error: ChannelLost) -> None:
         lost = MembershipLost(account_id=error.account_id, channel_id=self._channel_id, cause=error.cause)
         post(self.owner, "roster", lost)
+
+    def _end_wait(self) -> None:
+        if self._wait is not None:
+            self._wait.cancel()
+        self._wait, self._refused = None, False
 
     def _pause(self, seconds: float) -> None:
         if self._wait is not None:

@@ -221,6 +221,8 @@ class ChannelsPeeked:
     heads: tuple[ChannelHead, ...]
     lost: tuple[ChannelId, ...] = ()
     """Named in the request, yet the account can't see them any more."""
+    left: tuple[ChannelId, ...] = ()
+    """Not answered, for the calls came to a wait or a fault: to be asked for again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

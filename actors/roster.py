@@ -10,7 +10,7 @@ from typing import assert_never
 
 from actors import log
 from actors.channel import key_of
-from actors.errors import FloodWaited
+from actors.errors import FloodWaited, Refused
 from actors.messages import (
     AccountDown,
     AccountId,
@@ -388,6 +388,8 @@ class Roster(TaskActor):
             peeked = await account.call(PeekChannels(channel_ids=batch.channel_ids), timeout=PEEK_WITHIN)
         except FloodWaited as error:
             self.tell_later(error.wait.total_seconds(), batch)
+        except Refused as error:
+            logger.info("heads of %s channels are left to the next round: %s", len(batch.channel_ids), error)
         except ASK_FAULTS as error:
             logger.info("heads of %s channels come later: %s", len(batch.channel_ids), error)
             self.tell_later(PEEK_AGAIN, batch)
@@ -400,5 +402,6 @@ class Roster(TaskActor):
             if self._moved.get(head.channel_id, (0, 0.0))[0] != head.pts:
                 self._moved[head.channel_id] = (head.pts, now)
             post(self.owner, key_of(head.channel_id), ChannelSeen(head=head))
+        self._catch_up(account_id, peeked.left)
         for channel_id in peeked.lost:
             self.tell_self(MembershipLost(account_id=account_id, channel_id=channel_id))

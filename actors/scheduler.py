@@ -12,7 +12,7 @@ from typing import assert_never
 
 from actors import log
 from actors.channel import FLOOD_PATIENCE, key_of
-from actors.errors import FloodWaited, JobUnknown, UserNotSignedIn, UserUnknown
+from actors.errors import FloodWaited, JobUnknown, Refused, UserNotSignedIn, UserUnknown
 from actors.messages import (
     AccountId,
     AwaitJob,
@@ -260,7 +260,9 @@ class Scheduler(TaskActor):
         for head in heads.peeked.heads:
             if post(self.owner, key_of(head.channel_id), ParseChannel(job_id=job_id, head=head)):
                 told.add(head.channel_id)
-        for channel_id in set(heads.batch.channel_ids) - told:
+        if heads.peeked.left:
+            self.tell_self(replace(heads.batch, channel_ids=heads.peeked.left))
+        for channel_id in set(heads.batch.channel_ids) - told - set(heads.peeked.left):
             self._fail_channel(job_id, channel_id, "it can't be read by its reader now")
 
     def _take_failed_heads(self, failed: HeadsFailed) -> None:
@@ -269,7 +271,7 @@ class Scheduler(TaskActor):
             return
         if isinstance(error, FloodWaited) and error.wait <= FLOOD_PATIENCE:
             self.tell_later(error.wait.total_seconds(), batch)
-        elif batch.attempt < PEEK_ATTEMPTS and not isinstance(error, FloodWaited):
+        elif batch.attempt < PEEK_ATTEMPTS and not isinstance(error, FloodWaited | Refused):
             self.tell_later(PEEK_AGAIN, replace(batch, attempt=batch.attempt + 1))
         else:
             for channel_id in batch.channel_ids:

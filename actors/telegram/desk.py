@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 STALE = 900.0
 """Seconds after which a request's asker has given up: it is dropped instead of made."""
+REFUSED_REST = 3600.0
+"""Seconds that the account's difference isn't asked for once it was refused; heads are read instead."""
 AGAIN_AFTER = 2.0
 """Seconds until a task of the account's own is tried again."""
 
@@ -78,6 +80,7 @@ class Desk:
         self._feed = feed
         self._outlet = outlet
         self._owner = owner
+        self._no_difference_until = 0.0
 
     async def serve(self, line: Line, watch: Watch) -> None:
         """Work until the client is gone, then raise why; what was taken is answered first."""
@@ -107,7 +110,8 @@ class Desk:
             task.later.fail(fault)
         elif isinstance(task.request, CatchUp):
             # Our own: nobody else will ask again.
-            wait = fault.wait.total_seconds() if isinstance(fault, FloodWaited) else AGAIN_AFTER
+            wait = REFUSED_REST if isinstance(fault, Refused) else AGAIN_AFTER
+            wait = fault.wait.total_seconds() if isinstance(fault, FloodWaited) else wait
             logger.info("account %s asks again in %.1f s: %s", self._id, wait, fault)
             self._host.again(task.request, wait)
         if isinstance(fault, AccountUnusable | Reconnect):
@@ -149,9 +153,15 @@ class Desk:
         """
         feed, too_long = self._feed, False
         known = feed.state or known
-        if known is None:
+        now = self._owner.clock.monotonic()
+        if known is None or now < self._no_difference_until:
             feed.state = await fetch_state(self._caller)
             return False
-        async for part, after in fetch_difference(self._caller, known):
-            too_long = feed.take_slice(part, after) or too_long
+        try:
+            async for part, after in fetch_difference(self._caller, known):
+                too_long = feed.take_slice(part, after) or too_long
+        except Refused:
+            self._no_difference_until = now + REFUSED_REST
+            feed.state = await fetch_state(self._caller)
+            return True
         return too_long

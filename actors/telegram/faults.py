@@ -123,6 +123,9 @@ BY_NAME: dict[str, Rule] = {
     "FILE_REFERENCE_EMPTY": _again,
     "FILE_REFERENCE_EXPIRED": _again,
     "FILE_REFERENCE_INVALID": _again,
+    "FILE_REFERENCE_X_EMPTY": _again,
+    "FILE_REFERENCE_X_EXPIRED": _again,
+    "FILE_REFERENCE_X_INVALID": _again,
     "FILE_MIGRATE_X": _moved,
     KEY_UNKNOWN: _again,
 }

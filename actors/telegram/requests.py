@@ -6,7 +6,7 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from actors.errors import ChannelLost, Refused, TryAgain
+from actors.errors import ChannelLost, FloodWaited, Refused, TryAgain
 from actors.messages import (
     ChannelHead,
     ChannelId,
@@ -30,6 +30,9 @@ from actors.telegram.updates import read_difference, state_of
 
 PAGE = 100
 """The most that getHistory, getDialogs and getPeerDialogs give per call."""
+REFUSALS = 16
+"""Refusals without one answer after which it is the call that is refused, not one of its channels: twice the depth to
+which a page is halved."""
 SLICES = 100
 """Slices of one difference before it is called too long: nothing in them is worth more, channels are read by pages."""
 
@@ -195,31 +198,41 @@ async def find_start(call: Caller, peer: Any, request: FindStart) -> StartFound:
 async def peek(call: Caller, peers: Mapping[ChannelId, Any], wanted: Iterable[ChannelId]) -> ChannelsPeeked:
     """Top id and pts of up to 100 channels: one call where all can be seen. Those without a peer are lost already.
 
-    One channel that is gone may fail the whole batch: it is halved until the lost ones stand alone.
+    One channel that is gone may fail the whole batch: it is halved until the lost ones stand alone. What was found
+    before a wait or a fault is told, for asking for it again could end in the same wait.
     """
     heads: list[ChannelHead] = []
     lost = [channel_id for channel_id in wanted if channel_id not in peers]
-    batches = [dict(peers)]
+    batches = [dict(peers)] if peers else []
+    refusals = 0
     while batches:
         batch = batches.pop()
-        if not batch:
-            continue
         alone = next(iter(batch)) if len(batch) == 1 else None
         try:
             found = await _peer_heads(call, batch, channel_id=alone)
         except ChannelLost:
             lost += batch
-            continue
-        except Refused as fault:
-            # One whose dialog is refused for another reason is neither seen nor lost.
+        except Unreadable:
             if alone is None:
                 batches += _halves(batch)
-            elif isinstance(fault, Unreadable):
+            else:
                 heads.append(await _head_under(call, batch[alone], alone))
-            continue
-        heads += found.values()
-        lost += [channel_id for channel_id in batch if channel_id not in found]
-    return ChannelsPeeked(heads=tuple(heads), lost=tuple(lost))
+        except Refused:
+            refusals += 1
+            if refusals == REFUSALS and not heads and not lost:
+                raise
+            # One whose dialog is refused for another reason is neither seen nor lost.
+            batches += _halves(batch) if alone is None else ()
+        except (FloodWaited, TryAgain):
+            if not heads and not lost:
+                raise
+            batches.append(batch)
+            break
+        else:
+            heads += found.values()
+            lost += [channel_id for channel_id in batch if channel_id not in found]
+    left = tuple(channel_id for batch in batches for channel_id in batch)
+    return ChannelsPeeked(heads=tuple(heads), lost=tuple(lost), left=left)
 
 
 def _halves(batch: dict[ChannelId, Any]) -> list[dict[ChannelId, Any]]:
