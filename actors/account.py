@@ -8,6 +8,7 @@ none of them is to be parked for it. What kills the actor is a defect, or a key 
 """
 
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, assert_never
 
@@ -37,9 +38,12 @@ from actors.messages import (
     FindStart,
     Introduce,
     LocateFiles,
+    LookAgain,
+    Membership,
     MembershipsRead,
     PeekChannels,
     Profile,
+    RaiseAlert,
     Reading,
     ReadingFor,
     Room,
@@ -49,6 +53,7 @@ from actors.messages import (
 from actors.neighbours import post
 from actors.ports import Store
 from actors.runtime.actor import TaskActor
+from actors.runtime.clock import Timer
 from actors.runtime.errors import ActorDeadError, RuntimeFault
 from actors.runtime.reply import Later
 from actors.telegram.alarms import alert_of
@@ -56,11 +61,12 @@ from actors.telegram.budget import Budgets, starting_paces
 from actors.telegram.caller import Caller, CallMetrics, NoMetrics
 from actors.telegram.client import AccountClient, SettingsIncomplete, build_client, is_loopback
 from actors.telegram.desk import Desk, Reconnect
-from actors.telegram.dialogs import read_memberships, resolve_names
+from actors.telegram.dialogs import read_memberships
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.feed import Feed
-from actors.telegram.line import Ask, CatchUp, Check, Line, Listen, Save, Task
+from actors.telegram.line import Ask, CatchUp, Check, FindNames, Line, Listen, Save, Task
 from actors.telegram.link import connected, pause, retry_after
+from actors.telegram.names import Names
 from actors.telegram.notes import Notes
 from actors.telegram.outlet import Outlet
 from actors.telegram.requests import fetch_self
@@ -90,7 +96,7 @@ DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
 
 OVER_WHEN_ACTIVE: tuple[AlertKind, ...] = ("key_dead", "frozen", "account_parked")
 
-Asked = FetchHistory | FetchIds | FetchDifference | FindStart | PeekChannels | LocateFiles | FetchPart
+Asked = FetchHistory | FetchIds | FetchDifference | FindStart | PeekChannels | LookAgain | LocateFiles | FetchPart
 
 
 AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Room | Save | Ask | Listen
@@ -126,6 +132,11 @@ class Account(TaskActor):
         self._state: AccountState = "connecting"
         self._outlet = Outlet(account_id, self, self._metrics)
         self._feed = Feed(account_id, settings.collection, self._outlet)
+        self._names = Names(
+            account_id, settings.collection, store=store, clock=self.owner.clock, tell=self._tell_operator
+        )
+        self._search: Timer | None = None
+        """Of the next look for names."""
         self._complete = False
         """Whether the feed's memberships are all that the account has."""
         self._notes = Notes(account_id, store.accounts, self)
@@ -158,7 +169,7 @@ class Account(TaskActor):
         match message:
             case FetchHistory() | FetchIds() | FetchDifference() | FindStart() | PeekChannels():
                 return self._queue(message)
-            case LocateFiles() | FetchPart():
+            case LookAgain() | LocateFiles() | FetchPart():
                 return self._queue(message)
             case DescribeAccount():
                 return self._describe()
@@ -243,7 +254,7 @@ class Account(TaskActor):
             on_flood=self._notes.keep_flood,
             budgets=self._budgets,
             metrics=self._metrics,
-            on_alert=lambda alert: post(self.owner, "alerts", alert),
+            on_alert=self._tell_operator,
         )
         desk = Desk(self._id, host=self, caller=caller, feed=self._feed, outlet=self._outlet, owner=self.owner)
         try:
@@ -294,8 +305,9 @@ class Account(TaskActor):
         feed, collection = self._feed, self._settings.collection
         stored = feed.memberships.values() or await self._store.channels.memberships(self._id)
         if not feed.memberships or self.owner.clock.monotonic() - self._read_at > READ_AGAIN:
-            read, self._complete = await read_memberships(caller, self._id, stored, collection)
-            found = await resolve_names(caller, self._id, read, self._store, collection)
+            await self._names.load()
+            read, self._complete = await read_memberships(caller, self._id, stored, collection, self._names.known)
+            found = await self._find_names(caller, read)
             feed.memberships = {each.channel_id: each for each in (*read, *found)}
             self._read_at = self.owner.clock.monotonic()
         self._failures, self._key_doubted, self._caller = 0, False, caller
@@ -304,7 +316,7 @@ class Account(TaskActor):
             await desk.catch_up(await self._store.accounts.update_state(self._id))
         await self._enter("active", None)
         for kind in OVER_WHEN_ACTIVE:
-            post(self.owner, "alerts", EndAlert(kind=kind, account_id=self._id))
+            self._tell_operator(EndAlert(kind=kind, account_id=self._id))
         self._notes.keep_state(feed.state)
         log.emit(log.SIGNED_IN, account_id=self._id, channels=len(feed.memberships))
 
@@ -347,7 +359,7 @@ class Account(TaskActor):
         self._outlet.tell_roster(AccountDown(account_id=self._id, state=fault.state))
         alert = alert_of(fault, fault.cause, known=True)
         if alert is not None:
-            post(self.owner, "alerts", alert)
+            self._tell_operator(alert)
         log.emit(log.ACCOUNT_PARKED, account_id=self._id, state=fault.state, cause=fault.cause)
         with suppress(StoreUnavailable):
             await self._enter(fault.state, fault.cause)
@@ -378,13 +390,32 @@ class Account(TaskActor):
         logger.info("account %s connects again in %.1f s: %s", self._id, delay, fault, extra={"account_id": self._id})
         await pause(self.owner.clock, delay)
 
-    def again(self, request: CatchUp, wait: float) -> None:
+    async def find_names(self) -> None:
+        if self._caller is not None:
+            for membership in await self._find_names(self._caller, self._feed.memberships.values()):
+                self._feed.take_in(membership)
+
+    async def _find_names(self, caller: Caller, memberships: Iterable[Membership]) -> tuple[Membership, ...]:
+        if not self._settings.collection.channels:
+            return ()
+        found, wait = await self._names.find(caller, memberships)
+        self._feed.names = self._names.known
+        if self._search is not None:
+            self._search.cancel()
+        self._search = self.tell_later(wait.total_seconds(), Ask(request=FindNames()))
+        return found
+
+    def again(self, request: CatchUp | FindNames, wait: float) -> None:
         self.tell_later(wait, Ask(request=request))
 
-    def _ask(self, request: CatchUp) -> None:
-        self._outlet.gap_closes()
+    def _ask(self, request: CatchUp | FindNames) -> None:
+        if isinstance(request, CatchUp):
+            self._outlet.gap_closes()
         if self._caller is not None:  # connecting does all this of itself
             self._put(request, first=True)
+
+    def _tell_operator(self, alert: RaiseAlert | EndAlert) -> None:
+        post(self.owner, "alerts", alert)
 
     # --- telling and keeping ---------------------------------------------------------------------------------------
 

@@ -97,6 +97,18 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WantedName:
+    """A name of a channel in the settings, and what is known of it."""
+
+    name: str
+    """Lower case, without @."""
+    channel_ids: tuple[ChannelId, ...] = ()
+    """Every channel that has borne it while it was wanted: a rename loses none."""
+    tried_at: datetime | None = None
+    """When it was last asked for in vain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """Who an account is, as Telegram says."""
 
@@ -230,6 +242,16 @@ class PeekChannels(Request[ChannelsPeeked]):
     """Ask for the top message and pts of up to 100 channels: one RPC where all can be seen, bisected otherwise."""
 
     channel_ids: tuple[ChannelId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAgain(Request[bool]):
+    """Ask an account whether it can read a channel again that it had lost: one RPC. If so it belongs to it again.
+
+    Raises as ``FetchHistory``.
+    """
+
+    membership: Membership
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -464,6 +486,7 @@ AlertKind = Literal[
     "key_incident",
     "account_parked",
     "channel_private",
+    "name_unknown",
     "refused",
     "service_failing",
 ]

@@ -36,6 +36,7 @@ from actors.messages import (
     Summary,
     UpdateState,
     WantedFile,
+    WantedName,
 )
 
 # Every method raises StoreUnavailable when the database can't be reached, and every write OwnershipLost when another
@@ -118,6 +119,21 @@ class Channels(Protocol):
 
         A username that another channel has now is taken from the one that had it (renames).
         """
+
+    async def former_members(self, channel_id: ChannelId) -> tuple[Membership, ...]:
+        """Memberships that have ended, the last first."""
+
+    async def lost_since(self) -> Mapping[ChannelId, datetime]:
+        """The channels that nobody can read any more, and since when."""
+
+    async def wanted_names(self) -> Mapping[str, WantedName]:
+        """What is known of the names that settings want or wanted."""
+
+    async def keep_name(self, name: str, channel_id: ChannelId) -> None:
+        """The channel bears this name, or did while it was wanted."""
+
+    async def miss_name(self, name: str, cause: str, at: datetime) -> None:
+        """It was asked for in vain."""
 
     async def end_membership(self, account_id: AccountId, channel_id: ChannelId) -> None: ...
 

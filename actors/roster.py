@@ -6,11 +6,13 @@ Everything here can be rebuilt from the store; readers are kept there, so that a
 import logging
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import assert_never
 
 from actors import log
 from actors.channel import key_of
-from actors.errors import FloodWaited, Refused
+from actors.errors import FloodWaited, Refused, StoreUnavailable
+from actors.lost import NOBODY_UP, look_again, next_look
 from actors.messages import (
     AccountDown,
     AccountId,
@@ -91,6 +93,13 @@ class Reconcile:
     number: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookForLost:
+    """Have a channel looked at again that nobody can read any more."""
+
+    channel_id: ChannelId
+
+
 RosterMessage = (
     Introduce
     | MembershipsRead
@@ -106,6 +115,7 @@ RosterMessage = (
     | ChannelUp
     | LookAtRisen
     | ChannelsUp
+    | LookForLost
 )
 
 
@@ -122,8 +132,8 @@ class Roster(TaskActor):
         self._panels = Panels()
         self._timers: dict[AccountId, Timer] = {}
         """Of the accounts that are awaited."""
-        self._lost: set[ChannelId] = set()
-        """Those of which the operator was told that nobody can read them."""
+        self._lost: dict[ChannelId, datetime] = {}
+        """Those of which the operator was told that nobody can read them, and since when."""
         self._risen: set[ChannelId] = set()
         self._told: dict[AccountId, Reading] = {}
         self._moved: dict[ChannelId, tuple[int, float]] = {}
@@ -136,8 +146,8 @@ class Roster(TaskActor):
                 self._await_account(row.account_id)
         for membership in await self._channels.memberships():
             panels.join(membership.account_id, (membership.channel_id,))
-        told = await self._store.alerts.page(ended=False, limit=10_000)
-        self._lost = {row.channel_id for row in told if row.kind == "channel_private" and row.channel_id is not None}
+        for channel_id, since in (await self._channels.lost_since()).items():
+            self._look_later(channel_id, since)
         for channel in await self._channels.all():
             reader = channel.reader_id
             if reader is not None and reader in panels.members.get(channel.channel_id, ()):
@@ -178,14 +188,17 @@ class Roster(TaskActor):
                 return self._reading(account_id)
             case ChannelsUp():
                 return or_again(self, self._refill(), message)
-            case CatchUp() | Reconcile() | ChannelUp() | LookAtRisen():
+            case CatchUp() | Reconcile() | ChannelUp() | LookAtRisen() | LookForLost():
                 self._look(message)
                 return None
             case _:
                 assert_never(message)
 
-    def _look(self, message: CatchUp | Reconcile | ChannelUp | LookAtRisen) -> None:
+    def _look(self, message: CatchUp | Reconcile | ChannelUp | LookAtRisen | LookForLost) -> None:
         match message:
+            case LookForLost(channel_id=channel_id):
+                if channel_id in self._lost:
+                    self.spawn_task(self._look_again(channel_id), name=f"look for channel {channel_id}")
             case CatchUp():
                 self.spawn_task(self._peek(message), name=f"heads for account {message.account_id}")
             case Reconcile(number=number):
@@ -251,11 +264,27 @@ class Roster(TaskActor):
         if not members - {account_id}:
             await self._channels.set_condition(channel_id, "private", "no account belongs to it")
             cause = f"no account can read it any more: {message.cause}"
-            self._lost.add(channel_id)
+            self._look_later(channel_id, self.owner.clock.now())
             post(self.owner, "alerts", RaiseAlert(kind="channel_private", channel_id=channel_id, cause=cause))
         log.emit(log.CHANNEL_LOST, channel_id=channel_id, account_id=account_id, cause=message.cause)
         self._panels.leave(account_id, channel_id)
         await self._settle({channel_id})
+
+    def _look_later(self, channel_id: ChannelId, since: datetime) -> None:
+        self._lost[channel_id] = since
+        wait = next_look((self.owner.clock.now() - since).total_seconds())
+        if wait is not None:
+            self.tell_later(wait, LookForLost(channel_id=channel_id))
+
+    async def _look_again(self, channel_id: ChannelId) -> None:
+        try:
+            wait = await look_again(channel_id, self._channels, self.owner)
+        except StoreUnavailable:
+            wait = NOBODY_UP
+        if wait is not None:
+            self.tell_later(wait, LookForLost(channel_id=channel_id))
+        elif channel_id in self._lost:
+            self._look_later(channel_id, self._lost[channel_id])
 
     # --- accounts --------------------------------------------------------------------------------------------------
 
@@ -330,7 +359,7 @@ class Roster(TaskActor):
         if successor is not None:
             moved.setdefault(successor, []).append(channel_id)
             if channel_id in self._lost:
-                self._lost.discard(channel_id)
+                del self._lost[channel_id]
                 post(self.owner, "alerts", EndAlert(kind="channel_private", channel_id=channel_id))
 
     def _reading(self, account_id: AccountId) -> Reading:

@@ -25,7 +25,7 @@ from actors.messages import (
     SignInStep,
     StartSignIn,
 )
-from actors.ports import Store
+from actors.ports import Alerts, Store
 from actors.runtime.actor import TaskActor
 from actors.runtime.errors import ActorDeadError, MailboxFull
 from actors.runtime.reply import Later
@@ -39,6 +39,9 @@ ATTEMPTS = 20
 """Sign-ins that may be open at the same time: each holds a connection."""
 ENTRIES = 3
 """Wrong entries that are forgiven where a person types them at a terminal."""
+
+
+INCIDENT = "several accounts lost their keys within minutes: find out why, then close the alert key_incident"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +132,15 @@ class SignIn(TaskActor):
                     await self._refuse(record, fault)
                 except (SettingsIncomplete, LoopbackViolated) as fault:
                     await self._end(record, error=str(fault))
+                except StoreUnavailable:
+                    await self._end(record, error="the database can't be reached: begin again")
                 later.reply(record.step)
 
         self.spawn_task(run(), name=f"sign-in {record.step.sign_in_id}")
         return later
 
     async def _send_code(self, record: Record, phone: str) -> None:
+        await refuse_in_an_incident(self._store.alerts)
         record.attempt = self._attempt(None)
         await record.attempt.send_code(phone)
 
@@ -153,6 +159,7 @@ class SignIn(TaskActor):
         await self._keep(record, attempt, await attempt.enter_password(password))
 
     async def _import(self, record: Record, source: str | bytes) -> None:
+        await refuse_in_an_incident(self._store.alerts)
         record.attempt = attempt = self._attempt(read_session(source))
         profile = await attempt.who()
         key = attempt.key(profile.account_id)
@@ -217,6 +224,12 @@ class SignIn(TaskActor):
 
     def _attempt(self, key: SessionKey | None) -> Attempt:
         return Attempt(self._settings.telegram, datacenter=self._datacenter, loopback_only=self._loopback_only, key=key)
+
+
+async def refuse_in_an_incident(alerts: Alerts) -> None:
+    """Raises: SignInRefused while keys die in numbers (whatever kills them would kill a new one); StoreUnavailable."""
+    if (await alerts.open_counts()).get("key_incident"):
+        raise SignInRefused("KEY_INCIDENT", INCIDENT)
 
 
 # --- without a daemon ----------------------------------------------------------------------------------------------

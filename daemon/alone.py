@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from actors.errors import LoopbackViolated, OwnershipLost, StoreUnavailable
 from actors.messages import Profile, SessionKey
 from actors.runtime.owner import LoopOwner, run_owner
-from actors.signin import import_session, sign_in
+from actors.signin import import_session, refuse_in_an_incident, sign_in
 from actors.telegram.client import SettingsIncomplete
 from actors.telegram.login import SignInRefused, save
 from config.model import Settings
@@ -53,6 +53,7 @@ def _keep(settings: Settings, find: Found) -> Profile:
     async def main(_: LoopOwner) -> int:
         # The store comes first: a session that nobody could keep must not be made.
         async with opened_store(settings) as opened:
+            await refuse_in_an_incident(opened.store.alerts)
             profile, key = await find()
             await save(opened.store.accounts, profile, key)
         profiles.append(profile)

@@ -14,15 +14,19 @@ from actors.messages import (
     FetchPart,
     FindStart,
     LocateFiles,
+    LookAgain,
+    Membership,
     PeekChannels,
     UpdateState,
 )
 from actors.runtime.loop import LoopOwner
 from actors.telegram.caller import Caller
+from actors.telegram.faults import INVALID
 from actors.telegram.feed import Feed
 from actors.telegram.files import Files
-from actors.telegram.line import CatchUp, Line, Task
+from actors.telegram.line import CatchUp, FindNames, Line, Task
 from actors.telegram.link import Watch
+from actors.telegram.names import resolve
 from actors.telegram.outlet import Outlet
 from actors.telegram.requests import (
     fetch_difference,
@@ -31,6 +35,7 @@ from actors.telegram.requests import (
     fetch_state,
     find_start,
     peek,
+    peer_of,
     read_ids,
 )
 
@@ -40,6 +45,8 @@ STALE = 900.0
 """Seconds after which a request's asker has given up: it is dropped instead of made."""
 REFUSED_REST = 3600.0
 """Seconds that the account's difference isn't asked for once it was refused; heads are read instead."""
+RENEW_AFTER = 86_400.0
+"""Seconds until a channel is asked for by its name once more because its access hash means nothing."""
 AGAIN_AFTER = 2.0
 """Seconds until a task of the account's own is tried again."""
 
@@ -65,7 +72,10 @@ class Host(Protocol):
     def announce(self, *, memberships: bool) -> None:
         """Tell the roster that the account is there, and that what its channels know may be old."""
 
-    def again(self, request: CatchUp, wait: float) -> None:
+    async def find_names(self) -> None:
+        """Look for the names in the settings that no channel bears."""
+
+    def again(self, request: CatchUp | FindNames, wait: float) -> None:
         """Put a task of the account's own in line again after ``wait`` seconds."""
 
 
@@ -81,6 +91,8 @@ class Desk:
         self._outlet = outlet
         self._owner = owner
         self._no_difference_until = 0.0
+        self._renewed: dict[ChannelId, float] = {}
+        """When a channel was last asked for by its name because its access hash meant nothing."""
 
     async def serve(self, line: Line, watch: Watch) -> None:
         """Work until the client is gone, then raise why; what was taken is answered first."""
@@ -108,7 +120,7 @@ class Desk:
             await self._host.keep_floods()
         if task.later is not None:
             task.later.fail(fault)
-        elif isinstance(task.request, CatchUp):
+        elif isinstance(task.request, CatchUp | FindNames):
             # Our own: nobody else will ask again.
             wait = REFUSED_REST if isinstance(fault, Refused) else AGAIN_AFTER
             wait = fault.wait.total_seconds() if isinstance(fault, FloodWaited) else wait
@@ -118,6 +130,38 @@ class Desk:
             raise fault
 
     async def _make(self, request: Any) -> Any:
+        try:
+            return await self._make_once(request)
+        except ChannelLost as fault:
+            if fault.cause != INVALID or await self._renew(fault.channel_id) is None:
+                raise
+        return await self._make_once(request)
+
+    async def _renew(self, channel_id: ChannelId) -> Any | None:
+        """The channel's peer under a new access hash, asked for by its name: one call, at most once a day."""
+        membership, now = self._feed.memberships.get(channel_id), self._owner.clock.monotonic()
+        if membership is None or membership.username is None or now < self._renewed.get(channel_id, 0.0):
+            return None
+        self._renewed[channel_id] = now + RENEW_AFTER
+        try:
+            found = await resolve(self._caller, membership.username, self._id)
+        except (FloodWaited, Refused) as fault:
+            logger.info("channel %s can't be asked for by its name: %s", channel_id, fault)
+            return None
+        if found is None or found.channel_id != channel_id:
+            return None
+        self._feed.take_in(found)
+        return self._feed.peer_of(channel_id)
+
+    async def _look_again(self, membership: Membership) -> bool:
+        channel_id = membership.channel_id
+        peers = {channel_id: peer_of(channel_id, membership.access_hash)}
+        if not (await peek(self._caller, peers, (channel_id,))).heads:
+            return False
+        self._feed.take_in(membership)
+        return True
+
+    async def _make_once(self, request: Any) -> Any:
         match request:
             case FetchHistory(channel_id=channel_id):
                 return await fetch_history(self._caller, self._peer(channel_id), request, raw=self._feed.raw)
@@ -129,11 +173,15 @@ class Desk:
                 return await find_start(self._caller, self._peer(channel_id), request)
             case PeekChannels(channel_ids=channel_ids):
                 log.emit(log.CLIENT_REUSED, account_id=self._id, loop_id=self._owner.loop_id)
-                return await peek(self._caller, self._feed.peers_of(channel_ids), channel_ids)
+                return await peek(self._caller, self._feed.peers_of(channel_ids), channel_ids, renew=self._renew)
+            case LookAgain(membership=membership):
+                return await self._look_again(membership)
             case LocateFiles(channel_id=channel_id):
                 return await self._files.locate(self._peer(channel_id), request)
             case FetchPart():
                 return await self._files.fetch(request)
+            case FindNames():
+                await self._host.find_names()
             case CatchUp(tell=tell):
                 too_long = await self.catch_up(None)
                 if tell or too_long:

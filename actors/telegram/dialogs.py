@@ -1,18 +1,17 @@
-"""Which channels an account belongs to: its dialogs, read as seldom as can be, and the names that settings want."""
+"""Which channels an account belongs to: its dialogs, read as seldom as can be."""
 
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from telethon.tl import functions, types
 
 from actors.errors import FloodWaited, Refused
-from actors.messages import AccountId, Membership
-from actors.ports import Store
+from actors.messages import AccountId, Membership, WantedName
 from actors.telegram.caller import Caller
 from actors.telegram.decode import decode_heads, decode_membership
-from actors.telegram.follow import bare_name, followed, is_named, merged, resolver_of, to_resolve
+from actors.telegram.follow import followed, is_named, merged, wanted_by
 from config.model import Collection
 
 logger = logging.getLogger(__name__)
@@ -22,7 +21,11 @@ PAGE = 100
 
 
 async def read_memberships(
-    call: Caller, account_id: AccountId, stored: Iterable[Membership], settings: Collection
+    call: Caller,
+    account_id: AccountId,
+    stored: Iterable[Membership],
+    settings: Collection,
+    names: Mapping[str, WantedName] | None = None,
 ) -> tuple[tuple[Membership, ...], bool]:
     """The channels that the account follows, and whether these are all.
 
@@ -44,38 +47,10 @@ async def read_memberships(
         if not known:
             raise
         logger.info("account %s goes on with the channels that are stored: %s", account_id, fault)
-        return followed(known, settings), False
-    names = {bare_name(name) for name in settings.channels}
-    kept = [membership for membership in known if not complete or is_named(membership, names)]
-    return followed(merged(kept, seen).values(), settings), complete
-
-
-async def resolve_names(
-    call: Caller, account_id: AccountId, memberships: Iterable[Membership], store: Store, settings: Collection
-) -> tuple[Membership, ...]:
-    """Memberships for the names that settings want, nobody has, and this account is the one to ask for.
-
-    A name that isn't a channel's, or a wait, leaves it for the next start: resolving is the dearest call there is.
-    """
-    names = [name for name in to_resolve(memberships, settings) if not await _is_read(store, name)]
-    accounts = await store.accounts.all() if names else ()
-    found: list[Membership] = []
-    for name in names:
-        if resolver_of(name, accounts) != account_id:
-            continue
-        try:
-            membership = await _resolve(call, name, account_id)
-        except (FloodWaited, Refused) as fault:
-            logger.warning("a channel named in the settings can't be found for now: %s", fault)
-            continue
-        if membership is not None:
-            found.append(membership)
-    return tuple(found)
-
-
-async def _is_read(store: Store, name: str) -> bool:
-    row = await store.channels.by_name(name)
-    return row is not None and row.subscriptions > 0
+        return followed(known, settings, names), False
+    wanted = wanted_by(settings, names)
+    kept = [membership for membership in known if not complete or is_named(membership, wanted)]
+    return followed(merged(kept, seen).values(), settings, names), complete
 
 
 async def fetch_dialogs(call: Caller, account_id: AccountId) -> AsyncIterator[tuple[tuple[Membership, ...], bool]]:
@@ -125,12 +100,3 @@ def _last_place(result: Any) -> tuple[datetime | None, int, Any] | None:
             build = types.InputPeerUser if is_user else types.InputPeerChannel
             return date, top, build(entity.id, entity.access_hash)
     return None
-
-
-async def _resolve(call: Caller, name: str, account_id: AccountId) -> Membership | None:
-    """The channel behind a public name: one call, and a dear one (200 a day). None when it is no channel."""
-    result = await call(functions.contacts.ResolveUsernameRequest(name))
-    if type(result.peer) is not types.PeerChannel:
-        return None
-    chat = next((chat for chat in result.chats if chat.id == result.peer.channel_id), None)
-    return None if chat is None else decode_membership(chat, account_id, joined=False)

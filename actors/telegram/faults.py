@@ -17,6 +17,9 @@ KEY_UNKNOWN = "AUTH_KEY_UNKNOWN"
 TIMESTAMP_INVALID = "PERSISTENT_TIMESTAMP_INVALID"
 """Cause of a ``TryAgain`` when the known pts means nothing to the server: forget it and begin anew."""
 
+INVALID = "invalid"
+"""Cause of a ``ChannelLost`` when the access hash means nothing to the server: the channel may have a new one."""
+
 UNKNOWN_WAIT = timedelta(seconds=60)
 FROZEN_WAIT = timedelta(hours=24)
 SPARED = frozenset({"contacts.resolveUsername", "channels.joinChannel", "messages.importChatInvite"})
@@ -107,8 +110,8 @@ BY_NAME: dict[str, Rule] = {
     "PEER_FLOOD": _peer_flood,
     "CHANNEL_PRIVATE": _lost("private"),
     "CHANNEL_PUBLIC_GROUP_NA": _lost("private"),
-    "CHANNEL_INVALID": _lost("invalid"),
-    "PEER_ID_INVALID": _lost("invalid"),
+    "CHANNEL_INVALID": _lost(INVALID),
+    "PEER_ID_INVALID": _lost(INVALID),
     "TIMEOUT": _again,
     "RPC_CALL_FAIL": _again,
     "RPC_MCGET_FAIL": _again,

@@ -1,11 +1,11 @@
 """What an account makes of its pushes and differences: news for channels, changes of membership, its common state."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from telethon.tl import types
 
-from actors.messages import AccountId, ChannelId, ChannelMoved, Membership, UpdateState
+from actors.messages import AccountId, ChannelId, ChannelMoved, Membership, UpdateState, WantedName
 from actors.telegram.decode import decode_membership
 from actors.telegram.follow import differ, followed
 from actors.telegram.updates import ChannelNews, Sorted, advance, sort_updates
@@ -40,6 +40,8 @@ class Feed:
         self.reading: frozenset[ChannelId] = frozenset()
         self.memberships: dict[ChannelId, Membership] = {}
         self.state: UpdateState | None = None
+        self.names: Mapping[str, WantedName] = {}
+        """What is known of the names that settings want."""
 
     def peer_of(self, channel_id: ChannelId) -> Any | None:
         """How this account names a channel in a request; None for one that it doesn't know."""
@@ -59,6 +61,11 @@ class Feed:
             self.state, missing = advance(self.state, found)
             if missing:
                 self._outlet.fell_behind()
+
+    def take_in(self, membership: Membership) -> None:
+        """One that was found otherwise: by its name, or by looking again for a channel that was lost."""
+        self.memberships[membership.channel_id] = membership
+        self._outlet.joined(membership)
 
     def take_slice(self, raw: Any, after: UpdateState) -> bool:
         """Take one slice of a difference; whether it was too long, so that anything may have happened."""
@@ -88,7 +95,8 @@ class Feed:
 
     def _keep(self, membership: Membership) -> None:
         known = self.memberships.get(membership.channel_id)
-        if differ(known, membership) and (known is not None or followed((membership,), self._settings)):
+        wanted = known is not None or followed((membership,), self._settings, self.names)
+        if differ(known, membership) and wanted:
             self.memberships[membership.channel_id] = membership
             self._outlet.joined(membership)
 

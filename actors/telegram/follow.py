@@ -1,9 +1,9 @@
 """Which channels an account follows: plain functions over settings and memberships."""
 
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from actors.messages import AccountId, AccountRow, ChannelId, Membership
+from actors.messages import AccountId, AccountRow, ChannelId, Membership, WantedName
 from config.model import Collection as CollectionSettings
 
 USABLE = frozenset({"active", "connecting", "flooded"})
@@ -22,21 +22,48 @@ def is_named(membership: Membership, names: Collection[str]) -> bool:
     return (username != "" and username in names) or str(membership.channel_id) in names
 
 
-def followed(memberships: Iterable[Membership], settings: CollectionSettings) -> tuple[Membership, ...]:
-    """Of these, the ones that ``collection.follow`` wants."""
+def wanted_by(settings: CollectionSettings, known: Mapping[str, WantedName] | None) -> frozenset[str]:
+    """What settings want, as bare names, and the ids of the channels that have borne those names."""
+    names = {bare_name(name) for name in settings.channels}
+    borne = (known[name].channel_ids for name in names if name in known) if known else ()
+    return frozenset(names.union(str(channel_id) for channel_ids in borne for channel_id in channel_ids))
+
+
+def followed(
+    memberships: Iterable[Membership], settings: CollectionSettings, known: Mapping[str, WantedName] | None = None
+) -> tuple[Membership, ...]:
+    """Of these, the ones that ``collection.follow`` wants; ``known``: what is known of the names in settings."""
     if settings.follow == "dialogs":
         return tuple(memberships)
-    names = {bare_name(name) for name in settings.channels}
+    names = wanted_by(settings, known)
     return tuple(membership for membership in memberships if is_named(membership, names))
 
 
-def to_resolve(memberships: Iterable[Membership], settings: CollectionSettings) -> tuple[str, ...]:
-    """Names that settings want and none of these memberships has; ids can't be asked for by name."""
-    known = tuple(memberships)
-    names = dict.fromkeys(bare_name(name) for name in settings.channels)
+def new_names(
+    memberships: Iterable[Membership], settings: CollectionSettings, known: Mapping[str, WantedName]
+) -> tuple[tuple[str, ChannelId], ...]:
+    """Of the wanted names those that a channel bears, where that isn't known yet."""
+    names = {bare_name(name) for name in settings.channels}
+    borne = {each.username.casefold(): each.channel_id for each in memberships if each.username}
     return tuple(
-        name for name in names if name and not name.isdecimal() and not any(is_named(each, (name,)) for each in known)
+        (name, borne[name])
+        for name in sorted(names & borne.keys())
+        if name not in known or borne[name] not in known[name].channel_ids
     )
+
+
+def to_resolve(
+    memberships: Iterable[Membership], settings: CollectionSettings, known: Mapping[str, WantedName] | None = None
+) -> tuple[str, ...]:
+    """Names that settings want and none of these memberships has, or had; ids can't be asked for by name."""
+    theirs = tuple(memberships)
+
+    def is_borne(name: str) -> bool:
+        ids = known[name].channel_ids if known and name in known else ()
+        return any(is_named(each, (name, *map(str, ids))) for each in theirs)
+
+    names = dict.fromkeys(bare_name(name) for name in settings.channels)
+    return tuple(name for name in names if name and not name.isdecimal() and not is_borne(name))
 
 
 def resolver_of(name: str, accounts: Sequence[AccountRow]) -> AccountId | None:

@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.messages import FetchDifference, FetchHistory, FetchIds, FetchPart, FindStart, LocateFiles, PeekChannels
+from actors.messages import (
+    FetchDifference,
+    FetchHistory,
+    FetchIds,
+    FetchPart,
+    FindStart,
+    LocateFiles,
+    LookAgain,
+    PeekChannels,
+)
 from actors.runtime.clock import Clock
 from actors.runtime.reply import Later
 
@@ -24,6 +33,7 @@ METHODS: dict[type, str] = {
     FetchDifference: "updates.getChannelDifference",
     FetchIds: "channels.getMessages",
     PeekChannels: "messages.getPeerDialogs",
+    LookAgain: "messages.getPeerDialogs",
     LocateFiles: "channels.getMessages",
     FetchPart: "upload.getFile",
 }
@@ -38,6 +48,11 @@ class CatchUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindNames:
+    """Look for the names in the settings that no channel bears."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """See whether the client is still there, and of the right kind."""
 
@@ -46,7 +61,7 @@ class Check:
 class Ask:
     """The account's own mail: put one of its own tasks in line, its time has come."""
 
-    request: CatchUp
+    request: CatchUp | FindNames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The requests that an account makes, raw: each says what it costs, and answers in our words."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from actors.messages import (
 )
 from actors.telegram.caller import Caller
 from actors.telegram.decode import decode_heads, decode_post, decode_profile
-from actors.telegram.faults import TIMESTAMP_INVALID, Unreadable
+from actors.telegram.faults import INVALID, TIMESTAMP_INVALID, Unreadable
 from actors.telegram.updates import read_difference, state_of
 
 PAGE = 100
@@ -195,7 +195,13 @@ async def find_start(call: Caller, peer: Any, request: FindStart) -> StartFound:
     return StartFound(channel_id=request.channel_id, message_id=start)
 
 
-async def peek(call: Caller, peers: Mapping[ChannelId, Any], wanted: Iterable[ChannelId]) -> ChannelsPeeked:
+Renew = Callable[[ChannelId], Awaitable[Any]]
+"""Finds the present peer of a channel whose access hash means nothing any more; None where that can't be done."""
+
+
+async def peek(
+    call: Caller, peers: Mapping[ChannelId, Any], wanted: Iterable[ChannelId], *, renew: Renew | None = None
+) -> ChannelsPeeked:
     """Top id and pts of up to 100 channels: one call where all can be seen. Those without a peer are lost already.
 
     One channel that is gone may fail the whole batch: it is halved until the lost ones stand alone. What was found
@@ -210,8 +216,12 @@ async def peek(call: Caller, peers: Mapping[ChannelId, Any], wanted: Iterable[Ch
         alone = next(iter(batch)) if len(batch) == 1 else None
         try:
             found = await _peer_heads(call, batch, channel_id=alone)
-        except ChannelLost:
-            lost += batch
+        except ChannelLost as fault:
+            peer = await renew(fault.channel_id) if renew is not None and fault.cause == INVALID else None
+            if peer is None:
+                lost += batch
+            else:
+                batches.append({fault.channel_id: peer})
         except Unreadable:
             if alone is None:
                 batches += _halves(batch)

@@ -1,14 +1,15 @@
 """Channels and memberships. Coverage is written by Posts alone."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from actors.errors import UserUnknown
 from actors.ledger import Ledger, LedgerTotals
-from actors.messages import AccountId, ChannelCondition, ChannelId, ChannelRow, Membership
+from actors.messages import AccountId, ChannelCondition, ChannelId, ChannelRow, Membership, WantedName
 from daemon.store.errors import ChannelMissing
 from daemon.store.ledger import ledger_of, ledger_totals
 from daemon.store.pool import Connection, Database
@@ -29,6 +30,26 @@ _MEMBERSHIPS = """
 SELECT m.account_id, m.channel_id, m.access_hash, c.username, c.title, c.broadcast, c.noforwards
 FROM memberships m JOIN channels c ON c.id = m.channel_id
 WHERE m.active AND ($1::bigint IS NULL OR m.account_id = $1) ORDER BY m.account_id, m.channel_id
+"""
+
+_FORMER = """
+SELECT m.account_id, m.channel_id, m.access_hash, c.username, c.title, c.broadcast, c.noforwards
+FROM memberships m JOIN channels c ON c.id = m.channel_id
+WHERE m.channel_id = $1 AND NOT m.active ORDER BY m.ended_at DESC, m.account_id
+"""
+_LOST = """
+SELECT c.id, coalesce(max(m.ended_at), c.changed_at) FROM channels c
+LEFT JOIN memberships m ON m.channel_id = c.id AND NOT m.active WHERE c.condition = 'private' GROUP BY c.id
+"""
+_NAMES = "SELECT name, channel_ids, tried_at FROM names"
+_KEEP_NAME = """
+INSERT INTO names AS n (name, channel_ids) VALUES ($1, ARRAY[$2::bigint])
+ON CONFLICT (name) DO UPDATE SET tried_at = NULL, cause = NULL,
+    channel_ids = CASE WHEN $2 = ANY(n.channel_ids) THEN n.channel_ids ELSE n.channel_ids || $2::bigint END
+"""
+_MISS_NAME = """
+INSERT INTO names AS n (name, tried_at, cause) VALUES ($1, $3, $2)
+ON CONFLICT (name) DO UPDATE SET tried_at = excluded.tried_at, cause = excluded.cause
 """
 
 # Two lists at once could each wait for a name that the other holds.
@@ -112,6 +133,30 @@ class StoredChannels:
                     await connection.execute(_END_OTHERS, account_id, list(latest))
         except asyncpg.ForeignKeyViolationError as error:
             raise UserUnknown(account_id) from error
+
+    async def former_members(self, channel_id: ChannelId) -> tuple[Membership, ...]:
+        async with self._database.reading() as connection:
+            return tuple(Membership(**dict(row)) for row in await connection.fetch(_FORMER, channel_id))
+
+    async def lost_since(self) -> Mapping[ChannelId, datetime]:
+        async with self._database.reading() as connection:
+            return {ChannelId(row[0]): row[1] for row in await connection.fetch(_LOST)}
+
+    async def wanted_names(self) -> Mapping[str, WantedName]:
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_NAMES)
+        return {
+            row["name"]: WantedName(name=row["name"], channel_ids=tuple(row["channel_ids"]), tried_at=row["tried_at"])
+            for row in rows
+        }
+
+    async def keep_name(self, name: str, channel_id: ChannelId) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(_KEEP_NAME, name, channel_id)
+
+    async def miss_name(self, name: str, cause: str, at: datetime) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(_MISS_NAME, name, cause, at)
 
     async def end_membership(self, account_id: AccountId, channel_id: ChannelId) -> None:
         async with self._database.writing() as connection:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from actors.messages import AccountId
 from actors.runtime.loop import LoopOwner
-from tests.actors.telegram.house import Skewed, open_sandbox
+from tests.actors.telegram.house import House, Skewed, account_ids, open_sandbox
 
 
 @pytest.fixture
@@ -17,3 +18,10 @@ async def owner():
     owner = LoopOwner(clock=Skewed(), development=True)
     yield owner
     await owner.close()
+
+
+@pytest.fixture
+async def house(dc, store, owner):
+    house = House(dc, store, owner, AccountId(account_ids(dc)[0]))
+    yield house
+    house.signed_in.close()

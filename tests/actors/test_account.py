@@ -10,7 +10,6 @@ from actors import log
 from actors.errors import ChannelLost, FloodWaited, TryAgain
 from actors.messages import (
     AccountDown,
-    AccountId,
     AccountUp,
     ChannelDeleted,
     ChannelId,
@@ -28,14 +27,7 @@ from actors.messages import (
 )
 from actors.runtime.errors import ActorDeadError
 from actors.runtime.message import Pause, Resume
-from tests.actors.telegram.house import Ears, House, account_ids, calls, fail, key_of, send_letter
-
-
-@pytest.fixture
-async def house(dc, store, owner):
-    house = House(dc, store, owner, AccountId(account_ids(dc)[0]))
-    yield house
-    house.signed_in.close()
+from tests.actors.telegram.house import Ears, account_ids, calls, fail, key_of, send_letter
 
 
 async def test_an_account_signs_in_by_its_stored_key_and_tells_what_it_belongs_to(house, caplog):

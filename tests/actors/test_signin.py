@@ -15,6 +15,7 @@ from actors.messages import (
     EnterCode,
     EnterPassword,
     ImportSession,
+    RaiseAlert,
     SignInId,
     StartSignIn,
 )
@@ -211,3 +212,16 @@ async def test_signing_in_works_without_a_daemon(dc, store, phone):
     assert entries == [None, "the code is wrong"]
     await save(store.accounts, profile, key)
     assert (await store.accounts.one(profile.account_id)).has_session
+
+
+async def test_while_keys_die_in_numbers_nobody_signs_in(ref, dc, store, phone):
+    await store.alerts.raise_alert(RaiseAlert(kind="key_incident", cause="3 accounts lost their keys within 300 s"))
+    step = await ref.call(StartSignIn(phone=phone))
+    assert step.state == "failed"
+    assert "key_incident" in step.error
+    step = await ref.call(ImportSession(session=dc.session(account_ids(dc)[0])))
+    assert step.state == "failed"
+    assert "auth.sendCode" not in dc.requests()["by_account"].get("0", {})
+    (alert,) = await store.alerts.page(ended=False, limit=1)
+    await store.alerts.close_alert(alert.alert_id)
+    assert (await ref.call(StartSignIn(phone=phone))).state == "code_needed"

@@ -86,3 +86,38 @@ async def test_a_hundred_posts_that_were_never_pushed_are_stored_within_five_min
         assert tree.owner.clock.monotonic() - published_at <= 300
         held = {channel: await tree.held(channel) for channel in found}
         assert sum(post_id in held[channel] for channel, ids in found.items() for post_id in ids) == 100
+
+
+async def test_a_channel_that_nobody_can_read_is_looked_at_again_and_goes_on(store, dsn, monkeypatch):
+    monkeypatch.setattr("actors.lost.LOOKS", (60.0, 120.0, 600.0))
+    shape = {"accounts": 2, "channels": 2, "posts": 40, "prepare": follow_all(0, 1)}
+    async with hurried_tree(store, dsn, faster=20, start=ALL, **shape) as tree:
+        await tree.signed_in()
+        await tree.parse()
+        await caught_up(tree)
+        dc = tree.sandbox.dc
+        channel = next(iter(dc.world.channels.values()))
+        people = [dc.world.accounts[user_id] for user_id in (user["id"] for user in tree.users)]
+        for account in people:
+            dc.move(channel, account, "banned", silent=True)
+        await tree.parse()
+
+        async def told():
+            rows = await store.alerts.page(ended=False, limit=10)
+            return [row.channel_id for row in rows if row.kind == "channel_private"]
+
+        await tree.until(told)
+        lost_at = tree.owner.clock.monotonic()
+        assert await told() == [channel.id]
+        assert (await store.channels.one(channel.id)).condition == "private"
+        dc.move(channel, people[1], "member", silent=True)
+        dc.publish(channel, count=2, silent=True)
+        await caught_up(tree)
+        assert tree.owner.clock.monotonic() - lost_at >= 55
+
+        async def is_over():
+            return not await told()
+
+        await tree.until(is_over)
+        row = await store.channels.one(channel.id)
+        assert (row.condition, row.reader_id) == ("active", people[1].id)
