@@ -231,7 +231,7 @@ class Channel(TaskActor):
             self._end_wait()
 
     def _mend(self, mend: Mend) -> Later[bool]:
-        record = self._held.take_ids(mend.span, mend.posts, mend.pts)
+        record = self._held.take_ids(mend.span, mend.posts, mend.pts, series=mend.series)
         later = self._mending[record.ticket] = Later()
         self._hand_over(record)
         return later

@@ -128,9 +128,10 @@ class Holding:
             pts=history.pts,
         )
 
-    def take_ids(self, span: Span, posts: tuple[Post, ...], pts: int | None) -> Record:
+    def take_ids(self, span: Span, posts: tuple[Post, ...], pts: int | None, *, series: bool = False) -> Record:
         """What was read by numbers mends what is stored, and claims nothing: a doubt may have come up meanwhile."""
-        return self.record(road=self.road_of(span), posts=posts, absent=span if pts is not None else None, pts=pts)
+        absent = span if pts is not None else None
+        return self.record(road=self.road_of(span), posts=posts, absent=absent, pts=pts, series=series)
 
     def take_difference(self, difference: DifferenceFetched) -> Record:
         """Apply a slice of what happened since pts, or go on from a head where too much did."""
@@ -205,6 +206,7 @@ class Holding:
         deleted_ids: tuple[int, ...] = (),
         figures: tuple[ChannelFigures, ...] = (),
         pts: int | None = None,
+        series: bool = False,
     ) -> Record:
         """What to give to the recorder, with the state as it stands; in flight until ``settle``."""
         self.ticket += 1
@@ -223,6 +225,7 @@ class Holding:
             floor_id=self.sequence.floor,
             channel_pts=self.sequence.pts,
             pts=pts,
+            series=series,
             reply_key=self.reply_key,
             ticket=self.ticket,
             generation=self.generation,

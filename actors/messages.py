@@ -404,6 +404,8 @@ class Mend(Request[bool]):
     span: Span
     posts: tuple[Post, ...]
     pts: int | None
+    series: bool = False
+    """Whether the figures are kept as a point of each post's series too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -447,6 +449,8 @@ class Record:
     """Written as it is: all updates up to it are in this record or in those before it."""
     pts: int | None = None
     """When these copies were made, in the channel's pts: orders the copies of one post."""
+    series: bool = False
+    """Whether the posts' figures are kept as a point of their series too."""
     reply_key: str = ""
     """Key of the actor that is told ``Recorded``."""
     ticket: int = 0
@@ -891,3 +895,41 @@ class Blob:
     mime: str | None
     """As Telegram named it: an uploader's word, not to be trusted."""
     name: str | None
+
+
+# --- rereading -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueReread:
+    """A plan of one channel whose time to be looked at has come."""
+
+    channel_id: ChannelId
+    after: timedelta
+    """After publication."""
+    since: datetime
+    """When the plan began: posts that had fallen due before aren't read again."""
+    upto_id: int
+    """Posts up to this id are done with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """A post's figures at one time; also what HTTP answers."""
+
+    at: datetime | None
+    """None for the present ones."""
+    views: int | None
+    forwards: int | None
+    replies: int | None
+    reactions: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostStats:
+    message_id: int
+    date: datetime | None
+    deleted_at: datetime | None
+    now: Figures
+    series: tuple[Figures, ...]
+    """At each planned rereading, the oldest first."""

@@ -34,6 +34,9 @@ class Metrics:
             "Messages that couldn't be read even alone, each time that one was met; their ids are kept.",
             registry=registry,
         )
+        self.posts_reread = Counter(
+            "telewarden_posts_reread", "Posts read again by collection.reread_after.", registry=registry
+        )
         self.calls = Counter(
             "telewarden_calls", "Calls to Telegram by method and outcome.", ("method", "outcome"), registry=registry
         )

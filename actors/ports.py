@@ -17,6 +17,7 @@ from actors.messages import (
     ChannelFiles,
     ChannelId,
     ChannelRow,
+    DueReread,
     EndAlert,
     FileRow,
     Job,
@@ -26,6 +27,7 @@ from actors.messages import (
     Pace,
     Post,
     PostFile,
+    PostStats,
     Profile,
     RaiseAlert,
     Record,
@@ -64,6 +66,25 @@ class Posts(Protocol):
 
         Newest first, one difference an id. Rows stored from a copy newer than ``pts`` are left out.
         """
+
+    async def stats(self, channel_id: ChannelId, message_id: int) -> PostStats | None:
+        """A stored post's figures, now and at each planned rereading; None where there is no such post."""
+
+
+class Rereads(Protocol):
+    async def begin(self, plans: Sequence[timedelta], now: datetime) -> None:
+        """See that each plan stands in each followed channel; a new one begins with what falls due from now on."""
+
+    async def due(self, plans: Sequence[timedelta], now: datetime, *, limit: int) -> tuple[DueReread, ...]:
+        """Of these plans those to be looked at by now, longest due first; of channels that can be read."""
+
+    async def waiting(self, due: DueReread, *, limit: int) -> tuple[tuple[int, datetime], ...]:
+        """The first messages above those that are done with, ascending, and when each was published."""
+
+    async def skip_old(self, due: DueReread) -> None:
+        """Be done with all that had fallen due before the plan began."""
+
+    async def keep(self, due: DueReread, *, upto_id: int, due_at: datetime) -> None: ...
 
 
 class Accounts(Protocol):
@@ -283,6 +304,7 @@ class Store:
     jobs: Jobs
     media: Media
     alerts: Alerts
+    rereads: Rereads
 
 
 class Keys(Protocol):

@@ -1,9 +1,9 @@
 """The tree: what runs under the root, in which order it starts, and what happens to a child that keeps failing.
 
-Start order: alerts, recorder, channels, roster, accounts (with the bot), sign-in, scheduler, errands, and where files
-are wanted the downloader; stop in reverse, so that pushes end before the channels do and the recorder commits what the
-channels handed over. Channels start before the roster, which fills them; accounts start after it, because they
-introduce themselves to it.
+Start order: alerts, recorder, channels, roster, accounts (with the bot), sign-in, scheduler, errands, and where they
+are wanted the rereader and the downloader; stop in reverse, so that pushes end before the channels do and the recorder
+commits what the channels handed over. Channels start before the roster, which fills them; accounts start after it,
+because they introduce themselves to it.
 """
 
 import logging
@@ -24,6 +24,7 @@ from actors.metrics import Metrics
 from actors.neighbours import post
 from actors.ports import Blobs, Store
 from actors.recorder import Recorder
+from actors.rereader import Rereader
 from actors.roster import Roster
 from actors.runtime.supervision import Backoff, ChildSpec, Intensity, ParkedChild, Supervisor, SupervisorMessage
 from actors.scheduler import Scheduler
@@ -178,6 +179,8 @@ class Root(Supervisor):
             ChildSpec(key="errands", factory=self._start_errands, shutdown=2.0),
         ):
             await self.start_child(spec)
+        if parts.settings.collection.reread_after:
+            await self.start_child(ChildSpec(key="rereader", factory=self._start_rereader, shutdown=2.0))
         if parts.blobs is not None and parts.settings.media.channels:
             # Posts are collected without files too: one that keeps failing is parked, and ends nothing else.
             await self.start_child(
@@ -222,6 +225,16 @@ class Root(Supervisor):
     def _start_errands(self) -> Any:
         parts = self._parts
         return Errands.start(store=parts.store, metrics=parts.metrics, rng=self._rng, key="errands")
+
+    def _start_rereader(self) -> Any:
+        parts = self._parts
+        return Rereader.start(
+            rereads=parts.store.rereads,
+            plans=parts.settings.collection.reread_after,
+            metrics=parts.metrics,
+            rng=self._rng,
+            key="rereader",
+        )
 
     def _channel_spec(self, channel_id: ChannelId) -> ChildSpec:
         key = key_of(channel_id)

@@ -120,6 +120,10 @@ class Start(Section):
         return " ".join(str(part) for part in (self.policy, self.count, self.since) if part is not None)
 
 
+SOONEST_REREAD = timedelta(minutes=10)
+LATEST_REREAD = timedelta(weeks=52)
+
+
 class Collection(Section):
     start: Start = Start(policy="last", count=100)
     follow: Literal["dialogs", "listed"] = "dialogs"
@@ -127,8 +131,20 @@ class Collection(Section):
     channels: tuple[str, ...] = ()
     reread: int = Field(default=200, ge=0, le=10_000)
     """Newest ids of a channel that are read again where edits and deletions may have been missed."""
+    reread_after: tuple[Duration, ...] = Field(default=(), max_length=10)
+    """When after its publication a post is read again: its figures then, its edits, and whether it is gone."""
     raw: bool = False
     """Keep also what Telegram sent, compressed, with each stored copy of a post."""
+
+    @field_validator("reread_after")
+    @classmethod
+    def _rereads_ascend(cls, plans: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+        for plan in plans:
+            if not SOONEST_REREAD <= plan <= LATEST_REREAD:
+                raise ValueError(f"expected 10m to 52w, got {render_duration(plan)}")
+        if list(plans) != sorted(set(plans)):
+            raise ValueError("expected each later than the one before, such as [1h, 1d, 7d]")
+        return plans
 
 
 MediaKind = Literal["photo", "document", "video", "animation", "audio", "voice", "sticker"]

@@ -24,6 +24,7 @@ from daemon.options import (
 )
 from daemon.probe_command import probe
 from daemon.signin_commands import login, session
+from daemon.stats_command import stats
 
 LONGEST_WAIT = 600
 HEALTH_TIMEOUT = 3.0
@@ -258,3 +259,4 @@ cli.add_command(verify)
 cli.add_command(login)
 cli.add_command(session)
 cli.add_command(probe)
+cli.add_command(stats)

@@ -1,16 +1,19 @@
-"""``GET /channels`` and ``GET /posts``."""
+"""``GET /channels``, ``GET /posts``, and a post's figures."""
 
+import re
 from typing import Any
 
 import orjson
 from aiohttp import web
 
 from actors import coverage
-from actors.messages import ChannelRow, Post
+from actors.messages import ChannelRow, Figures, Post
 from daemon.admin.access import Role
 from daemon.admin.asking import INT64_MAX, STORE, find_channel, integer, query, respond
+from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
+_POST_ID = re.compile(r"\d{1,10}", re.ASCII)
 POSTS_DEFAULT = 1000
 POSTS_MOST = 5000
 MESSAGE_ID_MAX = 2**31 - 1
@@ -90,8 +93,51 @@ def _post(post: Post, channel: str) -> dict[str, Any]:
     }
 
 
+async def stats(request: web.Request) -> web.Response:
+    """A post's figures: the present ones, and those at each planned rereading."""
+    query(request)
+    row = await find_channel(request, request.match_info["channel"])
+    text = request.match_info["post_id"]
+    post_id = int(text) if _POST_ID.fullmatch(text) else 0
+    found = None
+    if 0 < post_id <= MESSAGE_ID_MAX:
+        found = await request.app[STORE].posts.stats(row.channel_id, post_id)
+    if found is None:
+        raise Problem(404, f"There is no post {text[:40]!r} of this channel here: GET /posts lists its posts")
+    return respond(
+        {
+            "channel_id": row.channel_id,
+            "id": found.message_id,
+            "date": found.date,
+            "deleted_at": found.deleted_at,
+            **_figures(found.now),
+            "series": [
+                {
+                    "at": point.at,
+                    "age_s": round((point.at - found.date).total_seconds()) if point.at and found.date else None,
+                    **_figures(point),
+                }
+                for point in found.series
+            ],
+        }
+    )
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    return {
+        "views": figures.views,
+        "forwards": figures.forwards,
+        "replies": figures.replies,
+        "reactions": _json(figures.reactions),
+    }
+
+
 def _json(part: bytes | None) -> orjson.Fragment | None:
     return None if part is None else orjson.Fragment(part)
 
 
-ROUTES = (Route("GET", "/channels", channels, Role.VIEWER), Route("GET", "/posts", posts, Role.VIEWER))
+ROUTES = (
+    Route("GET", "/channels", channels, Role.VIEWER),
+    Route("GET", "/posts", posts, Role.VIEWER),
+    Route("GET", "/channels/{channel}/posts/{post_id}/stats", stats, Role.VIEWER),
+)

@@ -8,7 +8,7 @@ import asyncpg
 
 from actors.errand import Difference
 from actors.errors import PostRefused
-from actors.messages import ChannelId, Post, Record, Recorded, Span
+from actors.messages import ChannelId, Figures, Post, PostStats, Record, Recorded, Span
 from daemon.store.batch import (
     COLUMNS,
     STATS,
@@ -200,6 +200,24 @@ UPDATE coverage c SET
 FROM judged j WHERE c.channel_id = j.channel_id
 """
 
+# Of the copies that planned rereadings brought. Two in one transaction have the same time: the later one stays.
+_SERIES = """
+INSERT INTO post_series AS s (channel_id, message_id, views, forwards, replies, reactions)
+SELECT channel_id, message_id, i.views, i.forwards, i.replies, i.reactions
+FROM incoming i JOIN unnest($1::bigint[], $2::integer[]) AS n (channel_id, message_id) USING (channel_id, message_id)
+WHERE num_nonnulls(i.views, i.forwards, i.replies, i.reactions) > 0 ON CONFLICT DO NOTHING
+"""
+
+_STATS = """
+SELECT p.date, p.deleted_at, s.views, s.forwards, s.replies, s.reactions
+FROM posts p LEFT JOIN post_stats s USING (channel_id, message_id)
+WHERE p.channel_id = $1 AND p.message_id = $2 AND p.kind <> 'gone'
+"""
+_POINTS = """
+SELECT at, views, forwards, replies, reactions FROM post_series
+WHERE channel_id = $1 AND message_id = $2 ORDER BY at
+"""
+
 _PAGE = f"""
 SELECT {", ".join("p." + name for name in COLUMNS)}, {", ".join("s." + name for name in STATS)}
 FROM posts p LEFT JOIN post_stats s USING (channel_id, message_id)
@@ -224,6 +242,7 @@ class StoredPosts:
             await _lock(connection, {record.channel_id for record in batch})
             if copies:
                 await _store(connection, copies, counts)
+                await _keep_series(connection, batch)
             await _mark_absent(connection, batch, counts)
             await _delete(connection, batch, counts)
             await _keep_figures(connection, batch)
@@ -243,6 +262,22 @@ class StoredPosts:
         async with self._database.reading() as connection:
             found = await connection.fetch(_PAGE, channel_id, after_id, limit)
         return tuple(Post(**dict(row)) for row in found)
+
+    async def stats(self, channel_id: ChannelId, message_id: int) -> PostStats | None:
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(_STATS, channel_id, message_id)
+            if row is None:
+                return None
+            points = await connection.fetch(_POINTS, channel_id, message_id)
+        values = dict(row)
+        date, deleted_at = values.pop("date"), values.pop("deleted_at")
+        return PostStats(
+            message_id=message_id,
+            date=date,
+            deleted_at=deleted_at,
+            now=Figures(at=None, **values),
+            series=tuple(Figures(**dict(point)) for point in points),
+        )
 
     async def differences(
         self, channel_id: ChannelId, span: Span, posts: Sequence[Post], pts: int | None
@@ -285,6 +320,11 @@ async def _store(connection: Connection, copies: Mapping[Key, Copy], counts: Seq
             counts[copy.newest].edited += row["edited"]
         elif copy.post.kind == "post":
             counts[copy.first].added += 1
+
+
+async def _keep_series(connection: Connection, batch: Sequence[Record]) -> None:
+    if named := [(post.channel_id, post.message_id) for record in batch if record.series for post in record.posts]:
+        await connection.execute(_SERIES, *_columns(named))
 
 
 async def _delete(connection: Connection, batch: Sequence[Record], counts: Sequence[Counts]) -> None:

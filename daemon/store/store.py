@@ -15,6 +15,7 @@ from daemon.store.migrate import migrate
 from daemon.store.owner import Owner
 from daemon.store.pool import Database
 from daemon.store.posts import StoredPosts
+from daemon.store.rereads import StoredRereads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,5 +63,6 @@ async def open_store(dsn: str, *, pool_size: int, keys: Keys) -> OpenStore:
         jobs=StoredJobs(database),
         media=StoredMedia(database),
         alerts=StoredAlerts(database),
+        rereads=StoredRereads(database),
     )
     return OpenStore(store=store, owner=Owner(database), database=database)

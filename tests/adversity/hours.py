@@ -36,7 +36,7 @@ class Haste:
 
 
 @asynccontextmanager
-async def hurried_tree(store, dsn, *, faster, start=None, prepare=None, **shape):
+async def hurried_tree(store, dsn, *, faster, start=None, prepare=None, collection=None, **shape):
     """A sandbox and a tree over it, both of whose time passes ``faster``; ``prepare`` gets the sandbox first."""
     TelegramClient._config = None
     async with Sandbox(**shape) as sandbox:
@@ -49,7 +49,7 @@ async def hurried_tree(store, dsn, *, faster, start=None, prepare=None, **shape)
         if prepare is not None:
             prepare(sandbox)
         await tree.sign_in()
-        tree.start(**({"start": start} if start is not None else {}))
+        tree.start(**({"start": start} if start is not None else {}), **(collection or {}))
         try:
             yield tree
         finally:

@@ -200,6 +200,23 @@ def test_what_is_no_start_policy_is_refused(text):
     assert fault.startswith("config/x.yaml:1: collection.start: expected ")
 
 
+def test_posts_are_read_again_after_durations_that_ascend():
+    assert read("collection: {reread_after: [1h, 1d, 7d]}").collection.reread_after == (
+        timedelta(hours=1),
+        timedelta(days=1),
+        timedelta(days=7),
+    )
+    assert read("").collection.reread_after == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["[1m]", "[60w]", "[1d, 1h]", "[1h, 1h]", "[soon]", "1", f"[{', '.join(['1h'] * 11)}]"]
+)
+def test_other_lists_of_them_are_refused(text):
+    (fault,) = faults_of(f"collection: {{reread_after: {text}}}")
+    assert fault.startswith("config/x.yaml:1: collection.reread_after")
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

@@ -100,6 +100,23 @@ async def test_channels_tell_whether_they_are_complete(face, filled):
     assert (channel["complete"], channel["missing"]) == (True, 0)
 
 
+async def test_a_posts_figures_are_told_as_they_grew(face, filled):
+    code, answer, _ = await face.get("/channels/channel1/posts/1/stats")
+    now = {"views": 10, "forwards": None, "replies": None, "reactions": None}
+    about = {"channel_id": CHANNEL, "id": 1, "date": "2026-11-23T12:00:00Z", "deleted_at": None}
+    assert (code, answer) == (200, about | now | {"series": []})
+    more = post(1, views=90, reactions=b'{"x": 2}')
+    await filled.posts.record([Record(channel_id=CHANNEL, road="catchup", posts=(more,), series=True)])
+    answer = (await face.get("/channels/1001/posts/1/stats"))[1]
+    (point,) = answer["series"]
+    assert {"views": 90, "reactions": {"x": 2}}.items() <= answer.items()
+    assert {"views": 90, "forwards": None, "replies": None, "reactions": {"x": 2}}.items() <= point.items()
+    assert point["age_s"] > 0
+    for unknown in ("3", "0", "x", "99999999999", "4294967297"):
+        code, problem, _ = await face.get(f"/channels/channel1/posts/{unknown}/stats")
+        assert (code, unknown in problem["detail"]) == (404, True)
+
+
 async def test_a_ledger_tells_every_id_of_a_channel_by_any_form_of_its_name(face, filled):
     for name in ("channel1", "@CHANNEL1", "t.me%2Fchannel1", "1001", "-1000000001001"):
         code, answer, _ = await face.get(f"/channels/{name}/ledger")
