@@ -123,7 +123,7 @@ def test_every_command_explains_itself_and_its_options():
     commands = re.findall(r"^  ([a-z]+) ", out.partition("Commands:")[2], re.MULTILINE)
     assert set(commands) == {
         "run", "sandbox", "users", "channels", "clients", "login", "session", "parse", "posts", "check", "health",
-        "alerts", "backfill", "cancel", "ledger", "probe", "verify", "version",
+        "alerts", "backfill", "cancel", "ledger", "probe", "stats", "verify", "version",
     }  # fmt: skip
     for name in {*commands, "session import"} - {"sandbox"}:
         code, out, _ = here(*name.split(), "--help")
@@ -329,6 +329,17 @@ async def test_a_ledger_is_told_for_one_channel_and_for_all(telewarden, face, fi
     code, out, err = await telewarden("ledger", "nobody", "--url", face.server.url)
     assert (code, out) == (1, "")
     assert "GET /channels" in err
+
+
+async def test_a_posts_figures_are_shown_as_they_grew(telewarden, face, filled):  # noqa: F811
+    more = Post(channel_id=ChannelId(1001), message_id=1, date=NOW, text="x", views=70, reactions=b'{"x": 2}')
+    await filled.posts.record([Record(channel_id=ChannelId(1001), road="catchup", posts=(more,), series=True)])
+    code, out, _ = await telewarden("stats", "@name", 1, "--url", face.server.url)
+    assert code == 0
+    then, now = out.splitlines()
+    assert then.endswith("Z\tviews=70 reactions=x:2")
+    assert now == "now\tviews=70 reactions=x:2"
+    assert (await telewarden("stats", "@name", 99, "--url", face.server.url))[0] == 1
 
 
 async def test_alerts_are_listed_and_closed(telewarden, face, filled):  # noqa: F811
