@@ -493,6 +493,7 @@ AlertKind = Literal[
     "name_unknown",
     "refused",
     "service_failing",
+    "overfull",
 ]
 """docs/alerts.md says of each when it is raised and when it is over."""
 

@@ -170,6 +170,9 @@ class Channels(Protocol):
 
     async def ledger_totals(self) -> LedgerTotals: ...
 
+    async def traffic(self, now: datetime) -> Mapping[ChannelId, float]:
+        """Posts a day by channel, from the times of its newest 200; 0 where there are none."""
+
 
 class Jobs(Protocol):
     async def save(self, job: Job) -> None:

@@ -27,6 +27,7 @@ from daemon.admin.server import AddressUnavailable, AdminServer
 from daemon.keys import MasterKeyRefused, MasterKeys, load_master_keys
 from daemon.logs import secrets_of, setup_logging
 from daemon.media.opening import BlobsRefused, open_blobs
+from daemon.planning import Planned, watch
 from daemon.sandbox_process import SandboxFailed, SandboxProcess
 from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.errors import StoreRefused
@@ -173,9 +174,11 @@ async def _start(
     root = Root.start(parts=parts, key="supervisor")
     stack.push_async_callback(_stop_tree, root)
     _keep(stack, _watch_root(root, ending), "end of the tree")
+    planned = Planned.of(settings)
+    _keep(stack, watch(owner, opened.store, planned), "plan")
     admin = AdminServer(
         owner=owner, store=opened.store, settings=settings.admin, access=access,
-        registry=metrics.registry, ready=lambda: _ready(owner, opened), blobs=blobs,
+        registry=metrics.registry, ready=lambda: _ready(owner, opened), blobs=blobs, planned=planned,
     )  # fmt: skip
     await admin.start()
     stack.push_async_callback(admin.stop)

@@ -22,6 +22,7 @@ from daemon.options import (
     load,
     show,
 )
+from daemon.plan_command import plan
 from daemon.probe_command import probe
 from daemon.signin_commands import login, session
 from daemon.stats_command import stats
@@ -258,5 +259,6 @@ cli.add_command(alerts)
 cli.add_command(verify)
 cli.add_command(login)
 cli.add_command(session)
+cli.add_command(plan)
 cli.add_command(probe)
 cli.add_command(stats)

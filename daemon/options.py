@@ -93,6 +93,11 @@ class Target:
         """Whether ``--url`` names a daemon: then no other, and nothing instead of it, will do."""
         return self._url is not None
 
+    @property
+    def has_file(self) -> bool:
+        """Whether settings stand in a file, so that they may differ from the daemon's."""
+        return config_path(self._config) is not None
+
     def settings(self) -> "Settings":
         return load(self._config)[0]
 

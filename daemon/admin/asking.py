@@ -14,6 +14,7 @@ from actors.ports import Blobs, Store
 from actors.runtime.message import Request
 from actors.runtime.owner import LoopOwner
 from daemon.admin.problem import Problem
+from daemon.planning import Planned
 
 R = TypeVar("R")
 
@@ -25,6 +26,8 @@ STORE = web.AppKey("store", Store)
 BLOBS: web.AppKey[Blobs | None] = web.AppKey("blobs", object)  # type: ignore[arg-type]  # a protocol is no plain class
 REGISTRY = web.AppKey("registry", CollectorRegistry)
 READY: web.AppKey[Ready] = web.AppKey("ready", Callable)  # type: ignore[arg-type]  # AppKey wants a plain class
+PLANNED = web.AppKey("planned", Planned)
+"""The settings that cost calls."""
 ENDING = web.AppKey("ending", asyncio.Event)
 """Set when the server shuts down: whoever waits stops waiting and answers."""
 

@@ -11,13 +11,14 @@ from prometheus_client import CollectorRegistry, Histogram
 from actors.ports import Blobs, Store
 from actors.runtime.owner import LoopOwner
 from config.model import Admin
-from daemon.admin import alerts, channels, errands, health, jobs, ledger, media, signin, users
+from daemon.admin import alerts, channels, errands, health, jobs, ledger, media, plan, signin, users
 from daemon.admin.access import Access, Caller, Role
-from daemon.admin.asking import BLOBS, ENDING, OWNER, READY, REGISTRY, STORE, Ready
+from daemon.admin.asking import BLOBS, ENDING, OWNER, PLANNED, READY, REGISTRY, STORE, Ready
 from daemon.admin.faults import FAULTS, problem_of
 from daemon.admin.problem import Problem
 from daemon.admin.protocol import Connection
 from daemon.admin.routes import ROLES, Handler, add_routes, check_roles
+from daemon.planning import Planned
 
 BODY_MOST = 64 * 1024
 SHUTDOWN_SECONDS = 0.75
@@ -39,6 +40,7 @@ def build_app(
     access: Access,
     registry: CollectorRegistry,
     ready: Ready,
+    planned: Planned,
 ) -> web.Application:
     """The application, every route with its role; its own metric leaves ``registry`` with it.
 
@@ -46,7 +48,7 @@ def build_app(
     """
     app = web.Application(client_max_size=BODY_MOST, middlewares=(_problems, _admission))
     app[OWNER], app[STORE], app[ACCESS], app[REGISTRY], app[READY] = owner, store, access, registry, ready
-    app[BLOBS] = blobs
+    app[BLOBS], app[PLANNED] = blobs, planned
     app[ENDING] = asyncio.Event()
     app[ROLES] = {}
     durations = Histogram(
@@ -56,7 +58,7 @@ def build_app(
         buckets=BUCKETS,
         registry=registry,
     )
-    for module in (users, channels, alerts, ledger, errands, media, jobs, signin, health):
+    for module in (users, channels, alerts, ledger, plan, errands, media, jobs, signin, health):
         add_routes(app, module.ROUTES, durations)
 
     async def forget(_: web.Application) -> None:
@@ -82,6 +84,7 @@ class AdminServer:
         access: Access,
         registry: CollectorRegistry,
         ready: Ready,
+        planned: Planned,
         blobs: Blobs | None = None,
     ) -> None:
         self._owner = owner
@@ -90,6 +93,7 @@ class AdminServer:
         self._access = access
         self._registry = registry
         self._ready = ready
+        self._planned = planned
         self._blobs = blobs
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -119,6 +123,7 @@ class AdminServer:
             access=self._access,
             registry=self._registry,
             ready=self._ready,
+            planned=self._planned,
         )
         runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()

@@ -123,7 +123,7 @@ def test_every_command_explains_itself_and_its_options():
     commands = re.findall(r"^  ([a-z]+) ", out.partition("Commands:")[2], re.MULTILINE)
     assert set(commands) == {
         "run", "sandbox", "users", "channels", "clients", "login", "session", "parse", "posts", "check", "health",
-        "alerts", "backfill", "cancel", "ledger", "probe", "stats", "verify", "version",
+        "alerts", "backfill", "cancel", "ledger", "plan", "probe", "stats", "verify", "version",
     }  # fmt: skip
     for name in {*commands, "session import"} - {"sandbox"}:
         code, out, _ = here(*name.split(), "--help")

@@ -18,9 +18,10 @@ from actors.ports import Store
 from actors.runtime.actor import TaskActor
 from actors.runtime.owner import LoopOwner
 from actors.runtime.reply import Later
-from config.model import Admin
+from config.model import Admin, Settings
 from daemon.admin.access import Access
 from daemon.admin.server import AdminServer
+from daemon.planning import Planned
 
 TOKEN = "tw_" + "x" * 43
 SIGNED_IN, SIGNED_OUT = 7, 8
@@ -166,7 +167,10 @@ def serve(owner, registry):
             return {} if checks is None else checks
 
         access = Access(admin, token)
-        return AdminServer(owner=owner, store=store, settings=admin, access=access, registry=registry, ready=ready)
+        planned = Planned.of(Settings())
+        return AdminServer(
+            owner=owner, store=store, settings=admin, access=access, registry=registry, ready=ready, planned=planned
+        )
 
     return build
 
