@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from actors.messages import Pace, SessionKey
+from actors.messages import EndAlert, Pace, RaiseAlert, SessionKey
 from config.model import Settings
 from daemon.planning import Planned, Wish, gather, older, watch
 from tests.actors.telegram.house import Ears
