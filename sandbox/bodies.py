@@ -17,7 +17,9 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Entities = tuple[tuple[str, int, int, str], ...]
-Media = Literal["", "photo", "document", "video", "animation", "audio", "voice", "sticker", "poll", "webpage", "geo"]
+Media = Literal[
+    "", "photo", "document", "video", "animation", "audio", "voice", "sticker", "poll", "webpage", "geo", "unknown"
+]
 
 
 class Body(BaseModel):

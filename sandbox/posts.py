@@ -38,8 +38,8 @@ class Post:
     text: str = ""
     entities: tuple[Entity, ...] = ()
     media: str = ""
-    """`photo`, `document`, `video`, `animation`, `audio`, `voice`, `sticker`, `poll`, `webpage`, `geo`, `unsupported`
-    or ''."""
+    """`photo`, `document`, `video`, `animation`, `audio`, `voice`, `sticker`, `poll`, `webpage`, `geo`, `unsupported`,
+    `unknown` (a constructor that no client knows) or ''."""
     file: File | None = None
     service: str = ""
     """`create`, `title`, `pin`, `photo`, `join`, another action's name or text, or '' for an ordinary post."""

@@ -17,6 +17,7 @@ from actors.supervisor import Parts, Root
 from config.model import Collection, Settings, Telegram
 from sandbox.client import Sandbox
 from sandbox.faults import Rule, Turbulence
+from sandbox.posts import Post
 from tests.actors.telegram.house import place_of
 from tests.actors.test_collection import ALL, Tree
 
@@ -25,6 +26,7 @@ FASTER = 20.0
 long it waits. Nothing that the data centre enforces runs by a clock here."""
 NEAR = 150
 """Edits and deletions fall within so many ids of the top: inside the horizon that is read again, 200."""
+UNDECODABLE = "(can't be read)"
 METHODS = ("updates.getChannelDifference", "messages.getHistory", "messages.getPeerDialogs", "updates.getDifference")
 
 
@@ -77,6 +79,8 @@ class Storm:
         self.dc = self.tree.sandbox.dc
         self.channel = self.channel or self.dc.world.channel(self.tree.channels[0]["id"])
         self.published = 0
+        self.riddles = set()
+        """Ids that nobody can read."""
 
     async def rage(self):
         # The service says the same to all sessions, yet each loses other pushes.
@@ -95,7 +99,8 @@ class Storm:
 
     async def strike(self):
         match self.rng.choices(
-            ("publish", "silent", "hole", "edit", "delete", "error", "lose", "cut"), (50, 4, 0.3, 30, 12, 3, 1, 0.5)
+            ("publish", "silent", "hole", "edit", "delete", "error", "lose", "cut", "riddle"),
+            (50, 4, 0.3, 30, 12, 3, 1, 0.5, 0.5),
         )[0]:
             case "publish":
                 self._publish(self.rng.randrange(1, 20), silent=False)
@@ -114,10 +119,19 @@ class Storm:
                 self._rule(lose=True)
             case "cut":
                 self.dc.drop_connections()
+            case "riddle":
+                self._publish_riddle()
 
     def _publish(self, count, *, silent):
         self.dc.publish(self.channel, count=count, silent=silent)
         self.published += count
+
+    def _publish_riddle(self):
+        """A post of a kind that no client can read, nor whatever holds it."""
+        at = self.dc.clock.seconds()
+        riddle = lambda post_id: Post(id=post_id, date=at, text="riddle", media="unknown")  # noqa: E731
+        self.riddles.update(self.dc.publish_drafts(self.channel, [riddle]))
+        self.published += 1
 
     def _edit(self, *, silent):
         for post_id in self._near(1):
@@ -162,7 +176,10 @@ class Storm:
     async def differs(self):
         """What the database and the ledger don't agree on: live posts and their texts, and marks of deletion."""
         (ledger,) = self.tree.sandbox.ledger(self.channel.id)["channels"]
-        exists = {post["id"]: None if post["service"] else post["text"] for post in ledger["posts"]}
+        exists = {
+            post["id"]: UNDECODABLE if post["id"] in self.riddles else None if post["service"] else post["text"]
+            for post in ledger["posts"]
+        }
         connection = await asyncpg.connect(self.tree.dsn)
         try:
             rows = await connection.fetch(
@@ -172,7 +189,9 @@ class Storm:
         finally:
             await connection.close()
         live = {
-            row["message_id"]: None if row["kind"] == "service" else row["text"] for row in rows if not row["deleted"]
+            row["message_id"]: {"service": None, "undecodable": UNDECODABLE}.get(row["kind"], row["text"])
+            for row in rows
+            if not row["deleted"]
         }
         gone = {row["message_id"] for row in rows if row["deleted"]}
         return {
