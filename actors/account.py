@@ -64,13 +64,14 @@ from actors.telegram.desk import Desk, Reconnect
 from actors.telegram.dialogs import read_memberships
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.feed import Feed
-from actors.telegram.line import Ask, CatchUp, Check, FindNames, Line, Listen, Save, Task
+from actors.telegram.line import Ask, CatchUp, Check, EndTakeout, FindNames, Line, Listen, Save, Task
 from actors.telegram.link import connected, pause, retry_after
 from actors.telegram.names import Names
 from actors.telegram.notes import Notes
 from actors.telegram.outlet import Outlet
 from actors.telegram.requests import fetch_self
 from actors.telegram.session import AccountSession
+from actors.telegram.takeout import Takeout
 from config.model import Datacenter, Settings
 
 logger = logging.getLogger(__name__)
@@ -141,7 +142,8 @@ class Account(TaskActor):
         """Whether the feed's memberships are all that the account has."""
         self._notes = Notes(account_id, store.accounts, self)
         self._budgets: Budgets | None = None
-        self._line = Line(self.owner.clock, self._ready_at)
+        self._takeout = Takeout(self.owner.clock, allowed=account_id in settings.collection.takeout)
+        self._line = Line(self.owner.clock, self._ready_at, in_takeout=self._takeout.allowed)
         self._introduced = False
         """Whether the roster may think that this account is up."""
         self._updates: bool | None = None
@@ -256,7 +258,15 @@ class Account(TaskActor):
             metrics=self._metrics,
             on_alert=self._tell_operator,
         )
-        desk = Desk(self._id, host=self, caller=caller, feed=self._feed, outlet=self._outlet, owner=self.owner)
+        desk = Desk(
+            self._id,
+            host=self,
+            caller=caller,
+            feed=self._feed,
+            outlet=self._outlet,
+            takeout=self._takeout,
+            owner=self.owner,
+        )
         try:
             async with connected(client, self._id, on_end=lambda: self._put(Check(), first=True)) as watch:
                 await self._go_up(caller, desk)
@@ -432,6 +442,8 @@ class Account(TaskActor):
 
     def _listen(self) -> None:
         quiet = QUIET
+        if self._caller is not None and self._takeout.is_idle:
+            self._put(EndTakeout(), first=True)
         if self._caller is not None and self._pushed_to:
             quiet = self.owner.clock.monotonic() - max(self._heard_at, self._caller.answered_at)
             if quiet >= QUIET:

@@ -133,6 +133,8 @@ class Collection(Section):
     """Newest ids of a channel that are read again where edits and deletions may have been missed."""
     reread_after: tuple[Duration, ...] = Field(default=(), max_length=10)
     """When after its publication a post is read again: its figures then, its edits, and whether it is gone."""
+    takeout: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Accounts, by user id, whose owners have allowed takeout sessions: older posts are read through them."""
     raw: bool = False
     """Keep also what Telegram sent, compressed, with each stored copy of a post."""
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from telethon.errors import RPCError
+from telethon.tl import functions
 
 from actors.errors import AccountUnusable, ActorsError, FloodWaited, TryAgain
 from actors.messages import AccountId, AlertKind, ChannelId, EndAlert, RaiseAlert
@@ -175,9 +176,15 @@ class Caller:
         return FloodWaited(decision.account_id, decision.method, wait)
 
 
+IN_TAKEOUT = "takeout/"
+"""Before the name of a method that is called inside a takeout session: it has waits and a pace of its own."""
+
+
 def method_of(request: Any) -> str:
     """Telegram's name of a request: ``messages.getHistory``."""
     cls = type(request)
+    if cls is functions.InvokeWithTakeoutRequest:
+        return IN_TAKEOUT + method_of(request.query)
     name = cls.__name__.removesuffix("Request")
     name = name[0].lower() + name[1:]
     namespace = cls.__module__.removeprefix("telethon.tl.functions").strip(".")

@@ -24,7 +24,7 @@ from actors.telegram.caller import Caller
 from actors.telegram.faults import INVALID
 from actors.telegram.feed import Feed
 from actors.telegram.files import Files
-from actors.telegram.line import CatchUp, FindNames, Line, Task
+from actors.telegram.line import CatchUp, EndTakeout, FindNames, Line, Task
 from actors.telegram.link import Watch
 from actors.telegram.names import resolve
 from actors.telegram.outlet import Outlet
@@ -38,6 +38,7 @@ from actors.telegram.requests import (
     peer_of,
     read_ids,
 )
+from actors.telegram.takeout import Takeout
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,15 @@ class Host(Protocol):
 
 class Desk:
     def __init__(
-        self, account_id: AccountId, *, host: Host, caller: Caller, feed: Feed, outlet: Outlet, owner: LoopOwner
+        self,
+        account_id: AccountId,
+        *,
+        host: Host,
+        caller: Caller,
+        feed: Feed,
+        outlet: Outlet,
+        takeout: Takeout,
+        owner: LoopOwner,
     ) -> None:
         self._id = account_id
         self._host = host
@@ -89,6 +98,7 @@ class Desk:
         self._files = Files(caller)
         self._feed = feed
         self._outlet = outlet
+        self._takeout = takeout
         self._owner = owner
         self._no_difference_until = 0.0
         self._renewed: dict[ChannelId, float] = {}
@@ -164,7 +174,8 @@ class Desk:
     async def _make_once(self, request: Any) -> Any:
         match request:
             case FetchHistory(channel_id=channel_id):
-                return await fetch_history(self._caller, self._peer(channel_id), request, raw=self._feed.raw)
+                peer = self._peer(channel_id)
+                return await fetch_history(self._caller, peer, request, raw=self._feed.raw, takeout=self._takeout)
             case FetchDifference(channel_id=channel_id):
                 return await fetch_difference_of(self._caller, self._peer(channel_id), request, raw=self._feed.raw)
             case FetchIds(channel_id=channel_id, span=span):
@@ -182,6 +193,8 @@ class Desk:
                 return await self._files.fetch(request)
             case FindNames():
                 await self._host.find_names()
+            case EndTakeout():
+                await self._takeout.finish(self._caller)
             case CatchUp(tell=tell):
                 too_long = await self.catch_up(None)
                 if tell or too_long:

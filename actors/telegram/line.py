@@ -25,7 +25,9 @@ from actors.runtime.reply import Later
 BACKFILL_TURN = 5
 """Of so many calls in a row one is a backfill's or a file's, however much else waits: slow then, yet it goes on."""
 
-POSTS = frozenset({"messages.getHistory", "updates.getChannelDifference", "channels.getMessages"})
+BACKFILL = "takeout/messages.getHistory"
+"""What a page of older posts calls first where the account may use a takeout session."""
+POSTS = frozenset({"messages.getHistory", BACKFILL, "updates.getChannelDifference", "channels.getMessages"})
 """Bring posts, so that they wait while there is no room for more."""
 METHODS: dict[type, str] = {
     FetchHistory: "messages.getHistory",
@@ -50,6 +52,11 @@ class CatchUp:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindNames:
     """Look for the names in the settings that no channel bears."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndTakeout:
+    """Finish the takeout session, which nobody has used for long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,22 +88,25 @@ class Task:
     """When it was put in line, in the clock's monotonic seconds."""
     later: "Later[Any] | None" = field(default=None, repr=False)
 
-    @property
-    def lane(self) -> tuple[str, bool]:
+    def lane(self, *, in_takeout: bool) -> tuple[str, bool]:
         """The method that it calls, and whether it can wait."""
         request = self.request
-        patient = isinstance(request, FetchIds | LocateFiles | FetchPart) or (
-            isinstance(request, FetchHistory) and request.road == "backfill"
-        )
-        return METHODS.get(type(request), ""), patient
+        backfills = isinstance(request, FetchHistory) and request.road == "backfill"
+        if backfills and in_takeout:
+            return BACKFILL, True
+        return METHODS.get(type(request), ""), backfills or isinstance(request, FetchIds | LocateFiles | FetchPart)
 
 
 class Line:
     """What waits for its turn. Used on one loop, by one taker."""
 
-    def __init__(self, clock: Clock, ready_at: Callable[[str, float], float]) -> None:
-        """``ready_at``: when a method may be called next, given the time now, both in the clock's monotonic seconds."""
+    def __init__(self, clock: Clock, ready_at: Callable[[str, float], float], *, in_takeout: bool = False) -> None:
+        """``ready_at``: when a method may be called next, given the time now, both in the clock's monotonic seconds.
+
+        ``in_takeout``: whether pages of older posts are read through a takeout session.
+        """
         self._clock = clock
+        self._in_takeout = in_takeout
         self.ready_at = ready_at
         self._urgent: deque[Task] = deque()
         self._lanes: dict[tuple[str, bool], deque[Task]] = {}
@@ -114,7 +124,7 @@ class Line:
         if first:
             self._urgent.appendleft(task)
         else:
-            self._lanes.setdefault(task.lane, deque()).append(task)
+            self._lanes.setdefault(task.lane(in_takeout=self._in_takeout), deque()).append(task)
         self._arrived.set()
 
     def admit(self, *, posts: bool) -> None:

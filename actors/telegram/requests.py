@@ -26,6 +26,7 @@ from actors.messages import (
 from actors.telegram.caller import Caller
 from actors.telegram.decode import decode_heads, decode_post, decode_profile
 from actors.telegram.faults import INVALID, TIMESTAMP_INVALID, Unreadable
+from actors.telegram.takeout import Takeout
 from actors.telegram.updates import read_difference, state_of
 
 PAGE = 100
@@ -47,14 +48,20 @@ async def fetch_self(call: Caller) -> Profile | None:
     return decode_profile(users[0]) if users and type(users[0]) is types.User else None
 
 
-async def fetch_history(call: Caller, peer: Any, request: FetchHistory, *, raw: bool = False) -> HistoryFetched:
+async def fetch_history(
+    call: Caller, peer: Any, request: FetchHistory, *, raw: bool = False, takeout: Takeout | None = None
+) -> HistoryFetched:
     """One page, newest first: one call, unless the page holds something that Telethon can't read.
 
     Such a page is read again message by message; what can't be read even alone is kept as ``undecodable``. With ``raw``
-    each post brings along what Telegram sent.
+    each post brings along what Telegram sent. Older posts are asked for through ``takeout``.
     """
+    ask = _history(peer, request.offset_id, request.limit)
     try:
-        result = await call(_history(peer, request.offset_id, request.limit), channel_id=request.channel_id)
+        if takeout is not None and request.road == "backfill":
+            result = await takeout.ask(call, ask, channel_id=request.channel_id)
+        else:
+            result = await call(ask, channel_id=request.channel_id)
     except Unreadable:
         return await _isolate(call, peer, request, raw=raw)
     return _page(result.messages, request.channel_id, pts=getattr(result, "pts", None), raw=raw)

@@ -178,4 +178,5 @@ def test_files_give_way_to_pages_of_history():
     urgent = [FetchHistory(channel_id=ChannelId(1), offset_id=0), FetchDifference(channel_id=ChannelId(1), pts=1)]
     patient = [FetchPart(channel_id=ChannelId(1), file_key="photo-1", offset=0),
                LocateFiles(channel_id=ChannelId(1), message_ids=(1,))]  # fmt: skip
-    assert [Task(request=each, since=0.0).lane[1] for each in urgent + patient] == [False, False, True, True]
+    lanes = [Task(request=each, since=0.0).lane(in_takeout=False) for each in urgent + patient]
+    assert [is_patient for _, is_patient in lanes] == [False, False, True, True]
