@@ -22,34 +22,27 @@ from actors.errors import (
     StoreUnavailable,
     TryAgain,
 )
-from actors.messages import (
-    AccountDown,
-    AccountId,
+from actors.messages.account import (
     AccountSnapshot,
-    AccountState,
-    AccountUp,
-    AlertKind,
     DescribeAccount,
-    EndAlert,
     FetchDifference,
     FetchHistory,
     FetchIds,
     FetchPart,
     FindStart,
-    Introduce,
     LocateFiles,
     LookAgain,
-    Membership,
-    MembershipsRead,
     PeekChannels,
-    Profile,
-    RaiseAlert,
     Reading,
     ReadingFor,
     Room,
     RosterUp,
-    SessionKey,
 )
+from actors.messages.alerts import AlertKind, EndAlert, RaiseAlert
+from actors.messages.content import Membership, Profile
+from actors.messages.ids import AccountId, AccountState
+from actors.messages.roster import AccountDown, AccountUp, Introduce, MembershipsRead
+from actors.messages.rows import SessionKey
 from actors.neighbours import post
 from actors.ports import Store
 from actors.runtime.actor import TaskActor

@@ -4,7 +4,8 @@ from collections import deque
 from typing import assert_never, get_args
 
 from actors import log
-from actors.messages import AccountId, AlertKind, AlertRow, CloseAlert, EndAlert, RaiseAlert
+from actors.messages.alerts import AlertKind, AlertRow, CloseAlert, EndAlert, RaiseAlert
+from actors.messages.ids import AccountId
 from actors.metrics import Metrics
 from actors.neighbours import or_again
 from actors.ports import Alerts as Store

@@ -4,7 +4,9 @@ import logging
 from datetime import UTC, datetime, time
 
 from actors.errors import StoreUnavailable
-from actors.messages import ChannelId, ChannelRow, FindStart
+from actors.messages.account import FindStart
+from actors.messages.ids import ChannelId
+from actors.messages.rows import ChannelRow
 from actors.ports import Channels
 from actors.reading import Readers, pause
 from actors.runtime.owner import LoopOwner

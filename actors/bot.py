@@ -19,7 +19,9 @@ from actors.errors import (
     TryAgain,
     UserNotSignedIn,
 )
-from actors.messages import AccountId, AwaitJob, DescribeJob, Job, JobId, ParseUser, SessionKey, UpdateState
+from actors.messages.ids import AccountId, JobId
+from actors.messages.jobs import AwaitJob, DescribeJob, Job, ParseUser
+from actors.messages.rows import SessionKey, UpdateState
 from actors.neighbours import ASK_FAULTS
 from actors.ports import Store
 from actors.runtime.actor import TaskActor

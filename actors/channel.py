@@ -16,35 +16,30 @@ from typing import assert_never
 from actors.coverage import PageWanted
 from actors.errors import ChannelLost, FloodWaited, Refused
 from actors.holding import Holding
-from actors.messages import (
-    AccountId,
-    ChannelDeleted,
-    ChannelFigures,
-    ChannelHead,
-    ChannelId,
-    ChannelMoved,
-    ChannelParsed,
-    ChannelPosted,
-    ChannelSeen,
-    ChannelUp,
+from actors.messages.account import (
     DifferenceFetched,
     FetchDifference,
     FetchHistory,
     FindStart,
-    GoalSet,
     HistoryFetched,
-    JobId,
-    MembershipLost,
-    Mend,
-    ParseChannel,
-    ReaderFor,
-    Record,
-    Recorded,
-    RecorderUp,
-    RecordFailed,
-    Resume,
     StartFound,
 )
+from actors.messages.channel import (
+    ChannelDeleted,
+    ChannelFigures,
+    ChannelMoved,
+    ChannelPosted,
+    ChannelSeen,
+    GoalSet,
+    Mend,
+    ParseChannel,
+    Resume,
+)
+from actors.messages.content import ChannelHead
+from actors.messages.ids import AccountId, ChannelId, JobId
+from actors.messages.jobs import ChannelParsed, ChannelUp
+from actors.messages.recorder import Record, Recorded, RecorderUp, RecordFailed
+from actors.messages.roster import MembershipLost, ReaderFor
 from actors.metrics import Metrics
 from actors.neighbours import ASK_FAULTS, post
 from actors.ports import Channels

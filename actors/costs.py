@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from actors.messages import AccountId, AccountState, ChannelId, Pace
+from actors.messages.ids import AccountId, AccountState, ChannelId
+from actors.messages.rows import Pace
 from actors.rereader import LATE
 from actors.roster import PEEK, RECONCILE
 from actors.telegram.budget import LATE as SLACK

@@ -6,7 +6,7 @@ A span is a pair of ids, both included. A coverage is a tuple of spans, ascendin
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from actors.messages import Span
+from actors.messages.ids import Span
 
 Coverage = tuple[Span, ...]
 

@@ -20,18 +20,10 @@ from actors.errors import (
     Refused,
     TryAgain,
 )
-from actors.messages import (
-    PART,
-    AccountId,
-    ChannelFiles,
-    ChannelId,
-    FetchPart,
-    LocatedFile,
-    LocateFiles,
-    MembershipLost,
-    ReadersFor,
-    WantedFile,
-)
+from actors.messages.account import PART, FetchPart, LocatedFile, LocateFiles
+from actors.messages.files import ChannelFiles, WantedFile
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.roster import MembershipLost, ReadersFor
 from actors.metrics import Metrics
 from actors.neighbours import ASK_FAULTS, or_again, post
 from actors.ports import Blobs, Media

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Literal
 
-from actors.messages import ChannelId, JobId, JobState
+from actors.messages.ids import ChannelId, JobId, JobState
 from actors.runtime.message import Request
 from config.model import Start
 

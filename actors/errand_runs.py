@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 from actors.errand import Errand, ErrandRow, Pace
-from actors.messages import ChannelId, ChannelRow, JobId
+from actors.messages.ids import ChannelId, JobId
+from actors.messages.rows import ChannelRow
 from actors.runtime.clock import Timer
 from actors.runtime.reply import Later
 from actors.verifying import PageVerified

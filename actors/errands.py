@@ -31,7 +31,9 @@ from actors.errand import (
 )
 from actors.errand_runs import ErrandFailed, GoalFound, Going, Look, PageDone, WaitOver, WalkDone, name_of
 from actors.errors import ChannelUnknown, ErrandRuns, JobUnknown, Refused, StoreUnavailable
-from actors.messages import ChannelId, ChannelRow, GoalSet, JobId, JobState, Span
+from actors.messages.channel import GoalSet
+from actors.messages.ids import ChannelId, JobId, JobState, Span
+from actors.messages.rows import ChannelRow
 from actors.metrics import Metrics
 from actors.neighbours import or_again, post
 from actors.ports import Store

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from actors.messages import AccountId, AccountState, ChannelId, JobId
+from actors.messages.ids import AccountId, AccountState, ChannelId, JobId
 
 
 class ActorsError(Exception):

@@ -10,20 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from actors.coverage import Coverage, PageWanted, add, contains, missing, next_page, proven, subtract
-from actors.messages import (
-    ChannelDeleted,
-    ChannelFigures,
-    ChannelHead,
-    ChannelId,
-    ChannelPosted,
-    ChannelRow,
-    DifferenceFetched,
-    HistoryFetched,
-    Post,
-    Record,
-    Road,
-    Span,
-)
+from actors.messages.account import DifferenceFetched, HistoryFetched
+from actors.messages.channel import ChannelDeleted, ChannelFigures, ChannelPosted
+from actors.messages.content import ChannelHead, Post
+from actors.messages.ids import ChannelId, Road, Span
+from actors.messages.recorder import Record
+from actors.messages.rows import ChannelRow
 from actors.sequence import Sequence, Verdict, applied, reached
 from config.model import Start
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from actors.coverage import Coverage, missing, size
-from actors.messages import ChannelId
+from actors.messages.ids import ChannelId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 import logging
 
 from actors.errors import FloodWaited
-from actors.messages import ChannelId, LookAgain
+from actors.messages.account import LookAgain
+from actors.messages.ids import ChannelId
 from actors.neighbours import ASK_FAULTS
 from actors.panels import PANEL
 from actors.ports import Channels

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from actors.messages import AccountId, ChannelId
+from actors.messages.ids import AccountId, ChannelId
 
 PANEL = 3
 """A reader and two standbys."""

@@ -7,39 +7,14 @@ from typing import Protocol
 
 from actors.errand import Difference, ErrandRow
 from actors.ledger import Ledger, LedgerTotals
-from actors.messages import (
-    AccountId,
-    AccountRow,
-    AccountState,
-    AlertRow,
-    Blob,
-    ChannelCondition,
-    ChannelFiles,
-    ChannelId,
-    ChannelRow,
-    DueReread,
-    EndAlert,
-    FileRow,
-    Job,
-    JobId,
-    JobKind,
-    Membership,
-    Pace,
-    Post,
-    PostFile,
-    PostStats,
-    Profile,
-    RaiseAlert,
-    Record,
-    Recorded,
-    SessionKey,
-    Sha256,
-    Span,
-    Summary,
-    UpdateState,
-    WantedFile,
-    WantedName,
-)
+from actors.messages.alerts import AlertRow, EndAlert, RaiseAlert
+from actors.messages.content import Membership, Post, Profile, WantedName
+from actors.messages.files import Blob, ChannelFiles, FileRow, PostFile, WantedFile
+from actors.messages.ids import AccountId, AccountState, ChannelCondition, ChannelId, JobId, JobKind, Sha256, Span
+from actors.messages.jobs import Job
+from actors.messages.recorder import Record, Recorded
+from actors.messages.rereads import DueReread, PostStats
+from actors.messages.rows import AccountRow, ChannelRow, Pace, SessionKey, Summary, UpdateState
 
 # Every method raises StoreUnavailable when the database can't be reached, and every write OwnershipLost when another
 # daemon has taken over (the owner's epoch is checked in the write's own transaction).

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from actors.channel import retry_after
 from actors.errors import ChannelLost, FloodWaited, Refused
-from actors.messages import ChannelId, MembershipLost, ReaderFor
+from actors.messages.ids import ChannelId
+from actors.messages.roster import MembershipLost, ReaderFor
 from actors.neighbours import ASK_FAULTS, post
 from actors.runtime.clock import Clock
 from actors.runtime.errors import ActorMissing

@@ -8,7 +8,10 @@ from typing import assert_never
 
 from actors import log
 from actors.errors import PostRefused, StoreUnavailable
-from actors.messages import ChannelId, Flush, Post, Record, Recorded, RecorderUp, RecordFailed, Room
+from actors.messages.account import Room
+from actors.messages.content import Post
+from actors.messages.ids import ChannelId
+from actors.messages.recorder import Flush, Record, Recorded, RecorderUp, RecordFailed
 from actors.metrics import Metrics
 from actors.neighbours import post
 from actors.ports import Posts

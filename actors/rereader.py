@@ -14,7 +14,10 @@ from typing import assert_never
 from actors.channel import key_of
 from actors.coverage import PAGE, Coverage, add, next_page, proven
 from actors.errors import Refused, StoreUnavailable
-from actors.messages import ChannelId, DueReread, FetchHistory, Mend, Span
+from actors.messages.account import FetchHistory
+from actors.messages.channel import Mend
+from actors.messages.ids import ChannelId, Span
+from actors.messages.rereads import DueReread
 from actors.metrics import Metrics
 from actors.neighbours import ASK_FAULTS
 from actors.ports import Rereads

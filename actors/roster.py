@@ -13,27 +13,21 @@ from actors import log
 from actors.channel import key_of
 from actors.errors import FloodWaited, Refused, StoreUnavailable
 from actors.lost import NOBODY_UP, look_again, next_look
-from actors.messages import (
+from actors.messages.account import ChannelsPeeked, PeekChannels, Reading, ReadingFor, RosterUp
+from actors.messages.alerts import EndAlert, RaiseAlert
+from actors.messages.channel import ChannelSeen
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.jobs import ChannelUp
+from actors.messages.roster import (
     AccountDown,
-    AccountId,
     AccountUp,
-    ChannelId,
-    ChannelSeen,
-    ChannelsPeeked,
     ChannelsUp,
-    ChannelUp,
-    EndAlert,
     Introduce,
     MembershipLost,
     MembershipsRead,
-    PeekChannels,
-    RaiseAlert,
     ReaderFor,
     Readers,
     ReadersFor,
-    Reading,
-    ReadingFor,
-    RosterUp,
 )
 from actors.neighbours import ASK_FAULTS, or_again, post
 from actors.panels import Panels

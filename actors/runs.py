@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from actors.messages import AccountId, ChannelId, ChannelsPeeked, Job, JobId
+from actors.messages.account import ChannelsPeeked
+from actors.messages.ids import AccountId, ChannelId, JobId
+from actors.messages.jobs import Job
 from actors.runtime.clock import Timer
 from actors.runtime.reply import Later
 from config.model import Schedule

@@ -13,23 +13,11 @@ from typing import assert_never
 from actors import log
 from actors.channel import FLOOD_PATIENCE, key_of
 from actors.errors import FloodWaited, JobUnknown, Refused, UserNotSignedIn, UserUnknown
-from actors.messages import (
-    AccountId,
-    AwaitJob,
-    ChannelId,
-    ChannelParsed,
-    ChannelUp,
-    DescribeJob,
-    Job,
-    JobId,
-    JobKind,
-    MembershipLost,
-    ParseAll,
-    ParseChannel,
-    ParseUser,
-    PeekChannels,
-    ReadersFor,
-)
+from actors.messages.account import PeekChannels
+from actors.messages.channel import ParseChannel
+from actors.messages.ids import AccountId, ChannelId, JobId, JobKind
+from actors.messages.jobs import AwaitJob, ChannelParsed, ChannelUp, DescribeJob, Job, ParseAll, ParseUser
+from actors.messages.roster import MembershipLost, ReadersFor
 from actors.metrics import Metrics
 from actors.neighbours import ASK_FAULTS, or_again, post
 from actors.ports import Store

@@ -12,16 +12,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from actors.errors import LoopbackViolated, StoreUnavailable
-from actors.messages import (
-    AccountId,
+from actors.messages.content import Profile
+from actors.messages.ids import AccountId, SignInId
+from actors.messages.rows import SessionKey
+from actors.messages.signin import (
     AccountSignedIn,
     CancelSignIn,
     EnterCode,
     EnterPassword,
     ImportSession,
-    Profile,
-    SessionKey,
-    SignInId,
     SignInStep,
     StartSignIn,
 )

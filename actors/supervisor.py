@@ -19,7 +19,9 @@ from actors.channel import Channel, key_of
 from actors.downloader import Downloader
 from actors.errands import Errands
 from actors.errors import StoreUnavailable
-from actors.messages import AccountDown, AccountId, AccountSignedIn, ChannelId, ChannelsUp
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.roster import AccountDown, ChannelsUp
+from actors.messages.signin import AccountSignedIn
 from actors.metrics import Metrics
 from actors.neighbours import post
 from actors.ports import Blobs, Store

@@ -13,7 +13,9 @@ from actors.channel import key_of
 from actors.coverage import Coverage, missing, size
 from actors.errand import Difference, Findings
 from actors.errors import StoreUnavailable
-from actors.messages import ChannelId, FetchIds, IdsFetched, Mend, Span
+from actors.messages.account import FetchIds, IdsFetched
+from actors.messages.channel import Mend
+from actors.messages.ids import ChannelId, Span
 from actors.neighbours import ASK_FAULTS
 from actors.ports import Store
 from actors.reading import Readers, pause

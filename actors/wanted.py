@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from actors.messages import AccountId, ChannelId, PostFile, WantedFile
+from actors.messages.files import PostFile, WantedFile
+from actors.messages.ids import AccountId, ChannelId
 from actors.telegram.follow import bare_name
 from config.model import MediaRule
 

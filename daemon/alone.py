@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from actors.errors import LoopbackViolated, OwnershipLost, StoreUnavailable
-from actors.messages import Profile, SessionKey
+from actors.messages.content import Profile
+from actors.messages.rows import SessionKey
 from actors.runtime.owner import LoopOwner, run_owner
 from actors.signin import import_session, refuse_in_an_incident, sign_in
 from actors.telegram.client import SettingsIncomplete

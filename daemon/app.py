@@ -15,7 +15,9 @@ import prometheus_client
 
 from actors import log
 from actors.errors import OwnershipLost, StoreUnavailable
-from actors.messages import AccountId, Profile, SessionKey
+from actors.messages.content import Profile
+from actors.messages.ids import AccountId
+from actors.messages.rows import SessionKey
 from actors.metrics import ActorCollector, Metrics
 from actors.runtime.owner import LoopOwner, run_owner
 from actors.runtime.ref import Ref

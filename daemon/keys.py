@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from actors.errors import SessionRejected
-from actors.messages import AccountId
+from actors.messages.ids import AccountId
 
 _FORMAT = 1
 _KEY = 32

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from actors.costs import Plan, Reader, Source, plan
 from actors.coverage import missing, size
 from actors.errors import StoreUnavailable
-from actors.messages import AccountId, ChannelId, ChannelRow, EndAlert, RaiseAlert
+from actors.messages.alerts import EndAlert, RaiseAlert
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.rows import ChannelRow
 from actors.neighbours import post
 from actors.ports import Store
 from actors.runtime.owner import LoopOwner

@@ -24,7 +24,8 @@ from daemon.options import (
 from daemon.session_file import NotASession, session_text
 
 if TYPE_CHECKING:
-    from actors.messages import AccountId, SessionKey
+    from actors.messages.ids import AccountId
+    from actors.messages.rows import SessionKey
     from actors.telegram.probe import Probed, Wish
     from actors.telegram.probe_trace import Finding, Trace
     from config.model import Settings
@@ -161,7 +162,7 @@ def _reserved(path: Path) -> Iterator[None]:
 
 def _run(settings: "Settings", wish: "Wish", key: "SessionKey | None", account: int | None) -> "Probed":
     from actors.errors import LoopbackViolated
-    from actors.messages import AccountId
+    from actors.messages.ids import AccountId
     from actors.telegram.client import SettingsIncomplete
     from actors.telegram.probe import ProbeRefused, probe
 

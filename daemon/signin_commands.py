@@ -11,7 +11,7 @@ from daemon.options import BAD_SETTINGS, FAILED, UNREACHABLE, USAGE, Failure, Ta
 from daemon.session_file import NotASession, session_text
 
 if TYPE_CHECKING:
-    from actors.messages import Profile
+    from actors.messages.content import Profile
     from config.model import Settings
 
 TIMEOUT = 90.0

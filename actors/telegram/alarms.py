@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from actors.errors import AccountUnusable, ActorsError, FloodWaited, Refused
-from actors.messages import AccountState, AlertKind, RaiseAlert
+from actors.messages.alerts import AlertKind, RaiseAlert
+from actors.messages.ids import AccountState
 
 LONG_WAIT = timedelta(seconds=300)
 PARKING_WAIT = timedelta(seconds=3600)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from actors.messages import Pace
+from actors.messages.rows import Pace
 
 CAREFUL = 0.9
 """Part of what flooded that is asked for from then on."""

@@ -14,7 +14,8 @@ from telethon.errors import RPCError
 from telethon.tl import functions
 
 from actors.errors import AccountUnusable, ActorsError, FloodWaited, TryAgain
-from actors.messages import AccountId, AlertKind, ChannelId, EndAlert, RaiseAlert
+from actors.messages.alerts import AlertKind, EndAlert, RaiseAlert
+from actors.messages.ids import AccountId, ChannelId
 from actors.runtime.clock import Clock
 from actors.telegram.alarms import Circuit, alert_of
 from actors.telegram.budget import Budgets

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from telethon.tl import functions, types
 
-from actors.messages import AccountId
+from actors.messages.ids import AccountId
 from actors.telegram.caller import Caller
 
 Language = Literal["ru", "en"]

@@ -14,7 +14,8 @@ from typing import Any
 
 from telethon.tl import types
 
-from actors.messages import AccountId, ChannelHead, ChannelId, Membership, Post, Profile
+from actors.messages.content import ChannelHead, Membership, Post, Profile
+from actors.messages.ids import AccountId, ChannelId
 from actors.telegram.describe import PLAN, canonical, describe, put
 from actors.telegram.plan import type_name
 

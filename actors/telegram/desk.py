@@ -5,9 +5,7 @@ from typing import Any, Protocol
 
 from actors import log
 from actors.errors import AccountUnusable, ActorsError, ChannelLost, FileLost, FloodWaited, Refused, TryAgain
-from actors.messages import (
-    AccountId,
-    ChannelId,
+from actors.messages.account import (
     FetchDifference,
     FetchHistory,
     FetchIds,
@@ -15,10 +13,11 @@ from actors.messages import (
     FindStart,
     LocateFiles,
     LookAgain,
-    Membership,
     PeekChannels,
-    UpdateState,
 )
+from actors.messages.content import Membership
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.rows import UpdateState
 from actors.runtime.loop import LoopOwner
 from actors.telegram.caller import Caller
 from actors.telegram.faults import INVALID

@@ -8,7 +8,8 @@ from typing import Any
 from telethon.tl import functions, types
 
 from actors.errors import FloodWaited, Refused
-from actors.messages import AccountId, Membership, WantedName
+from actors.messages.content import Membership, WantedName
+from actors.messages.ids import AccountId
 from actors.telegram.caller import Caller
 from actors.telegram.decode import decode_heads, decode_membership
 from actors.telegram.follow import followed, is_named, merged, wanted_by

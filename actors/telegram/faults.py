@@ -10,7 +10,7 @@ from telethon import errors
 from telethon.errors.rpcerrorlist import rpc_errors_dict, rpc_errors_re
 
 from actors.errors import AccountUnusable, ActorsError, ChannelLost, FloodWaited, Refused, TryAgain
-from actors.messages import AccountId, AccountState, ChannelId
+from actors.messages.ids import AccountId, AccountState, ChannelId
 
 KEY_UNKNOWN = "AUTH_KEY_UNKNOWN"
 """Cause of a ``TryAgain`` when the transport says -404: once more on a fresh connection, then the key is dead."""

@@ -5,7 +5,10 @@ from typing import Any, Protocol
 
 from telethon.tl import types
 
-from actors.messages import AccountId, ChannelId, ChannelMoved, Membership, UpdateState, WantedName
+from actors.messages.channel import ChannelMoved
+from actors.messages.content import Membership, WantedName
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.rows import UpdateState
 from actors.telegram.decode import decode_membership
 from actors.telegram.follow import differ, followed
 from actors.telegram.updates import ChannelNews, Sorted, advance, sort_updates

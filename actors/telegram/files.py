@@ -11,7 +11,7 @@ from typing import Any
 from telethon.tl import functions, types
 
 from actors.errors import FileLost, Refused, TryAgain
-from actors.messages import PART, FetchPart, FilePart, FilesLocated, LocatedFile, LocateFiles
+from actors.messages.account import PART, FetchPart, FilePart, FilesLocated, LocatedFile, LocateFiles
 from actors.telegram.caller import Caller
 from actors.telegram.faults import FileMoved, Unreadable
 

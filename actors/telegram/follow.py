@@ -3,7 +3,9 @@
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from actors.messages import AccountId, AccountRow, ChannelId, Membership, WantedName
+from actors.messages.content import Membership, WantedName
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.rows import AccountRow
 from config.model import Collection as CollectionSettings
 
 USABLE = frozenset({"active", "connecting", "flooded"})

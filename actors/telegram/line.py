@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.messages import (
+from actors.messages.account import (
     FetchDifference,
     FetchHistory,
     FetchIds,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from actors.errors import TryAgain
-from actors.messages import AccountId
+from actors.messages.ids import AccountId
 from actors.runtime.clock import Clock
 from actors.telegram.client import AccountClient
 from actors.telegram.faults import FAULTS, Call, translate

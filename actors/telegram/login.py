@@ -11,7 +11,9 @@ from telethon.sessions import StringSession
 from telethon.tl import functions, types
 
 from actors.errors import ActorsError
-from actors.messages import AccountId, Profile, SessionKey
+from actors.messages.content import Profile
+from actors.messages.ids import AccountId
+from actors.messages.rows import SessionKey
 from actors.ports import Accounts
 from actors.telegram.client import AccountClient, build_client
 from actors.telegram.decode import decode_profile

@@ -8,7 +8,9 @@ from typing import Any
 from telethon.tl import functions, types
 
 from actors.errors import FloodWaited, Refused
-from actors.messages import AccountId, EndAlert, Membership, RaiseAlert, WantedName
+from actors.messages.alerts import EndAlert, RaiseAlert
+from actors.messages.content import Membership, WantedName
+from actors.messages.ids import AccountId
 from actors.ports import Store
 from actors.runtime.clock import Clock
 from actors.telegram.caller import Caller

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from actors import log
 from actors.errors import AccountUnusable, SessionRejected, StoreUnavailable
-from actors.messages import AccountId, Pace, SessionKey, UpdateState
+from actors.messages.ids import AccountId
+from actors.messages.rows import Pace, SessionKey, UpdateState
 from actors.ports import Accounts
 from actors.runtime.actor import TaskActor
 from actors.telegram.line import Save

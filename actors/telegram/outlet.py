@@ -2,17 +2,10 @@
 
 from collections.abc import Iterable
 
-from actors.messages import (
-    AccountDown,
-    AccountId,
-    AccountUp,
-    ChannelFigures,
-    ChannelId,
-    ChannelMoved,
-    Membership,
-    MembershipLost,
-    MembershipsRead,
-)
+from actors.messages.channel import ChannelFigures, ChannelMoved
+from actors.messages.content import Membership
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.roster import AccountDown, AccountUp, MembershipLost, MembershipsRead
 from actors.neighbours import post
 from actors.runtime.actor import TaskActor
 from actors.runtime.errors import ActorDeadError, MailboxFull

@@ -14,7 +14,7 @@ from telethon import version
 from telethon.tl.alltlobjects import LAYER
 
 from actors.errors import ActorsError
-from actors.messages import SessionKey
+from actors.messages.rows import SessionKey
 from actors.runtime.clock import Clock, LoopClock
 from actors.telegram.client import AccountClient, build_client, is_loopback
 from actors.telegram.faults import FAULTS

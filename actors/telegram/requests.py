@@ -7,9 +7,7 @@ from typing import Any
 from telethon.tl import functions, types
 
 from actors.errors import ChannelLost, FloodWaited, Refused, TryAgain
-from actors.messages import (
-    ChannelHead,
-    ChannelId,
+from actors.messages.account import (
     ChannelsPeeked,
     DifferenceFetched,
     FetchDifference,
@@ -17,12 +15,11 @@ from actors.messages import (
     FindStart,
     HistoryFetched,
     IdsFetched,
-    Post,
-    Profile,
-    Span,
     StartFound,
-    UpdateState,
 )
+from actors.messages.content import ChannelHead, Post, Profile
+from actors.messages.ids import ChannelId, Span
+from actors.messages.rows import UpdateState
 from actors.telegram.caller import Caller
 from actors.telegram.decode import decode_heads, decode_post, decode_profile
 from actors.telegram.faults import INVALID, TIMESTAMP_INVALID, Unreadable

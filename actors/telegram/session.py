@@ -7,7 +7,8 @@ from telethon.crypto import AuthKey
 from telethon.sessions import MemorySession
 from telethon.tl.types import Channel
 
-from actors.messages import AccountId, SessionKey
+from actors.messages.ids import AccountId
+from actors.messages.rows import SessionKey
 
 OnChannels = Callable[[Sequence[Any]], None]
 

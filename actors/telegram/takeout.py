@@ -10,7 +10,7 @@ from typing import Any
 from telethon.tl import functions
 
 from actors.errors import FloodWaited, Refused
-from actors.messages import ChannelId
+from actors.messages.ids import ChannelId
 from actors.runtime.clock import Clock
 from actors.telegram.caller import Caller
 

@@ -9,16 +9,11 @@ from typing import Any
 
 from telethon.tl import types
 
-from actors.messages import (
-    ChannelDeleted,
-    ChannelFigures,
-    ChannelId,
-    ChannelMoved,
-    ChannelPosted,
-    DifferenceFetched,
-    Post,
-    UpdateState,
-)
+from actors.messages.account import DifferenceFetched
+from actors.messages.channel import ChannelDeleted, ChannelFigures, ChannelMoved, ChannelPosted
+from actors.messages.content import Post
+from actors.messages.ids import ChannelId
+from actors.messages.rows import UpdateState
 from actors.sequence import judge_pts
 from actors.telegram.decode import decode_head, decode_post, decode_reactions
 

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from actors.alerts import KEY
-from actors.messages import CloseAlert
+from actors.messages.alerts import CloseAlert
 from daemon.admin.access import Role
 from daemon.admin.asking import STORE, ask, integer, query, respond
 from daemon.admin.problem import Problem

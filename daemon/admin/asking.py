@@ -9,7 +9,8 @@ import orjson
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry
 
-from actors.messages import AccountId, ChannelRow
+from actors.messages.ids import AccountId
+from actors.messages.rows import ChannelRow
 from actors.ports import Blobs, Store
 from actors.runtime.message import Request
 from actors.runtime.owner import LoopOwner

@@ -7,7 +7,9 @@ import orjson
 from aiohttp import web
 
 from actors import coverage
-from actors.messages import ChannelRow, Figures, Post
+from actors.messages.content import Post
+from actors.messages.rereads import Figures
+from actors.messages.rows import ChannelRow
 from daemon.admin.access import Role
 from daemon.admin.asking import INT64_MAX, STORE, find_channel, integer, query, respond
 from daemon.admin.problem import Problem

@@ -6,7 +6,8 @@ import orjson
 from aiohttp import web
 
 from actors.errand import ERRANDS, AwaitErrand, CancelErrand, Errand, StartBackfill, StartVerify
-from actors.messages import DescribeJob, JobId
+from actors.messages.ids import JobId
+from actors.messages.jobs import DescribeJob
 from actors.runtime.message import Request
 from config.model import Start
 from daemon.admin.access import Role

@@ -7,7 +7,8 @@ from aiohttp import web
 
 from actors.errand import ERRANDS, DescribeErrand
 from actors.errors import JobUnknown
-from actors.messages import AwaitJob, DescribeJob, Job, JobId, ParseAll, ParseUser
+from actors.messages.ids import JobId
+from actors.messages.jobs import AwaitJob, DescribeJob, Job, ParseAll, ParseUser
 from actors.runtime.message import Request
 from daemon.admin.access import Role
 from daemon.admin.asking import ASK_TIMEOUT, Ending, ask, query, respond, seconds, user_id

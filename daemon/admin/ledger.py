@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from actors import coverage
-from actors.messages import ChannelRow
+from actors.messages.rows import ChannelRow
 from daemon.admin.access import Role
 from daemon.admin.asking import STORE, find_channel, query, respond
 from daemon.admin.problem import Problem

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from actors.errors import BlobsUnavailable
-from actors.messages import Blob, FileRow, Sha256
+from actors.messages.files import Blob, FileRow
+from actors.messages.ids import Sha256
 from daemon.admin.access import Role
 from daemon.admin.asking import BLOBS, INT64_MAX, STORE, find_channel, integer, query, respond
 from daemon.admin.channels import MESSAGE_ID_MAX, POSTS_DEFAULT, POSTS_MOST

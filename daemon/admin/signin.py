@@ -4,7 +4,8 @@ import re
 
 from aiohttp import web
 
-from actors.messages import EnterCode, EnterPassword, ImportSession, SignInId, SignInStep, StartSignIn
+from actors.messages.ids import SignInId
+from actors.messages.signin import EnterCode, EnterPassword, ImportSession, SignInStep, StartSignIn
 from actors.runtime.message import Request
 from daemon.admin.access import Role
 from daemon.admin.asking import STORE, ask, fields, query, respond

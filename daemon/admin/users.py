@@ -5,7 +5,8 @@ from typing import Any
 
 from aiohttp import web
 
-from actors.messages import AccountRow, AccountSnapshot, DescribeAccount
+from actors.messages.account import AccountSnapshot, DescribeAccount
+from actors.messages.rows import AccountRow
 from actors.runtime.errors import ActorDeadError
 from daemon.admin.access import Role
 from daemon.admin.asking import OWNER, STORE, ask, query, respond

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from actors.messages import Sha256
+from actors.messages.ids import Sha256
 from daemon.media.partials import Partials, digest, in_thread, make_folder, sync
 
 CHUNK = 256 * 1024

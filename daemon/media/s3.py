@@ -12,7 +12,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from actors.errors import BlobsUnavailable
-from actors.messages import Sha256
+from actors.messages.ids import Sha256
 from config.model import S3
 from daemon.media.partials import Partials, digest, in_thread
 

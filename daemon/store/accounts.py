@@ -8,7 +8,9 @@ import asyncpg
 import orjson
 
 from actors.errors import SessionRejected, UserUnknown
-from actors.messages import AccountId, AccountRow, AccountState, Pace, Profile, SessionKey, UpdateState
+from actors.messages.content import Profile
+from actors.messages.ids import AccountId, AccountState
+from actors.messages.rows import AccountRow, Pace, SessionKey, UpdateState
 from actors.ports import Keys
 from daemon.store.pool import Connection, Database
 

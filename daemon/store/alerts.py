@@ -1,6 +1,6 @@
 """Alerts: one row for a cause as long as it lasts."""
 
-from actors.messages import AlertRow, EndAlert, RaiseAlert
+from actors.messages.alerts import AlertRow, EndAlert, RaiseAlert
 from daemon.store.pool import Database
 
 # The partial unique index alerts_open stands for "not over yet".

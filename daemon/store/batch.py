@@ -8,7 +8,10 @@ from operator import attrgetter
 import orjson
 
 from actors.coverage import Coverage, add, subtract
-from actors.messages import ChannelFigures, ChannelId, Post, Record
+from actors.messages.channel import ChannelFigures
+from actors.messages.content import Post
+from actors.messages.ids import ChannelId
+from actors.messages.recorder import Record
 
 Key = tuple[ChannelId, int]
 

@@ -9,7 +9,9 @@ import asyncpg
 
 from actors.errors import UserUnknown
 from actors.ledger import Ledger, LedgerTotals
-from actors.messages import AccountId, ChannelCondition, ChannelId, ChannelRow, Membership, WantedName
+from actors.messages.content import Membership, WantedName
+from actors.messages.ids import AccountId, ChannelCondition, ChannelId
+from actors.messages.rows import ChannelRow
 from daemon.store.errors import ChannelMissing
 from daemon.store.ledger import ledger_of, ledger_totals
 from daemon.store.pool import Connection, Database

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from actors.errand import Difference
-from actors.messages import ChannelId, Post, Span
+from actors.messages.content import Post
+from actors.messages.ids import ChannelId, Span
 from daemon.store.batch import cleaned
 from daemon.store.pool import Connection
 

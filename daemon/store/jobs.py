@@ -6,7 +6,9 @@ from typing import Any
 import orjson
 
 from actors.errand import Difference, ErrandRow, Findings, Kinds
-from actors.messages import AccountId, ChannelId, Job, JobId, JobKind, Summary
+from actors.messages.ids import AccountId, ChannelId, JobId, JobKind
+from actors.messages.jobs import Job
+from actors.messages.rows import Summary
 from daemon.store.errors import ChannelMissing
 from daemon.store.pool import Database
 

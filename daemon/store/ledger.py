@@ -3,7 +3,7 @@
 from typing import Any
 
 from actors.ledger import Ledger, LedgerTotals, unknown_of
-from actors.messages import ChannelId
+from actors.messages.ids import ChannelId
 from daemon.store.pool import Connection
 from daemon.store.spans import spans
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from actors.messages import Blob, ChannelFiles, ChannelId, FileRow, PostFile, Sha256, WantedFile
+from actors.messages.files import Blob, ChannelFiles, FileRow, PostFile, WantedFile
+from actors.messages.ids import ChannelId, Sha256
 from daemon.store.pool import Database
 
 CARRIERS = 5

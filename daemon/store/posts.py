@@ -8,7 +8,10 @@ import asyncpg
 
 from actors.errand import Difference
 from actors.errors import PostRefused
-from actors.messages import ChannelId, Figures, Post, PostStats, Record, Recorded, Span
+from actors.messages.content import Post
+from actors.messages.ids import ChannelId, Span
+from actors.messages.recorder import Record, Recorded
+from actors.messages.rereads import Figures, PostStats
 from daemon.store.batch import (
     COLUMNS,
     STATS,

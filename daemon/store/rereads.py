@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from actors.messages import ChannelId, DueReread
+from actors.messages.ids import ChannelId
+from actors.messages.rereads import DueReread
 from daemon.store.pool import Database
 
 _BEGIN = """

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from actors.messages import Span
+from actors.messages.ids import Span
 
 
 def spans(covered: Iterable[Any]) -> tuple[Span, ...]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.messages import AccountId
+from actors.messages.ids import AccountId
 from actors.runtime.loop import LoopOwner
 from tests.actors.telegram.house import House, Skewed, account_ids, open_sandbox
 

@@ -8,23 +8,12 @@ import pytest
 
 from actors import log
 from actors.errors import ChannelLost, FloodWaited, TryAgain
-from actors.messages import (
-    AccountDown,
-    AccountUp,
-    ChannelDeleted,
-    ChannelId,
-    ChannelMoved,
-    ChannelPosted,
-    DescribeAccount,
-    FetchHistory,
-    FindStart,
-    MembershipLost,
-    MembershipsRead,
-    PeekChannels,
-    Profile,
-    RosterUp,
-    UpdateState,
-)
+from actors.messages.account import DescribeAccount, FetchHistory, FindStart, PeekChannels, RosterUp
+from actors.messages.channel import ChannelDeleted, ChannelMoved, ChannelPosted
+from actors.messages.content import Profile
+from actors.messages.ids import ChannelId
+from actors.messages.roster import AccountDown, AccountUp, MembershipLost, MembershipsRead
+from actors.messages.rows import UpdateState
 from actors.runtime.errors import ActorDeadError
 from actors.runtime.message import Pause, Resume
 from tests.actors.telegram.house import Ears, account_ids, calls, fail, key_of, send_letter

@@ -5,16 +5,8 @@ from datetime import timedelta
 import pytest
 
 from actors.errors import ChannelLost, FileLost, FloodWaited, Refused, TryAgain
-from actors.messages import (
-    PART,
-    AccountId,
-    ChannelId,
-    FetchDifference,
-    FetchHistory,
-    FetchPart,
-    LocatedFile,
-    LocateFiles,
-)
+from actors.messages.account import PART, FetchDifference, FetchHistory, FetchPart, LocatedFile, LocateFiles
+from actors.messages.ids import AccountId, ChannelId
 from actors.telegram.line import Task
 from sandbox.world import OTHER_DC_ID
 from tests.actors.files import MEGABYTE, key_and_content, publish

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from actors.errors import AccountUnusable, FloodWaited, Refused, TryAgain
-from actors.messages import AccountId, ChannelId, EndAlert, RaiseAlert
+from actors.messages.alerts import EndAlert, RaiseAlert
+from actors.messages.ids import AccountId, ChannelId
 from actors.telegram.alarms import FAILING, PROBE_EVERY, Circuit, alert_of
 from sandbox.faults import Rule
 from tests.adversity.tree import running_tree

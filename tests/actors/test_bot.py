@@ -10,7 +10,9 @@ from telethon.tl import functions, types
 from actors import log
 from actors.bot import Bot
 from actors.errors import UserNotSignedIn
-from actors.messages import AccountId, AwaitJob, DescribeJob, Job, JobId, ParseUser, Profile
+from actors.messages.content import Profile
+from actors.messages.ids import AccountId, JobId
+from actors.messages.jobs import AwaitJob, DescribeJob, Job, ParseUser
 from actors.runtime.actor import TaskActor
 from config.model import Settings
 from tests.actors.telegram.house import Watcher, account_ids, calls, fail, open_client, place_of

@@ -10,7 +10,11 @@ from telethon.sessions import StringSession
 
 from actors.account import Account
 from actors.errors import JobUnknown, UserNotSignedIn, UserUnknown
-from actors.messages import AwaitJob, DescribeAccount, DescribeJob, JobId, ParseAll, ParseUser, Profile, SessionKey
+from actors.messages.account import DescribeAccount
+from actors.messages.content import Profile
+from actors.messages.ids import JobId
+from actors.messages.jobs import AwaitJob, DescribeJob, ParseAll, ParseUser
+from actors.messages.rows import SessionKey
 from actors.metrics import Metrics
 from actors.runtime.errors import ProxyRefused
 from actors.runtime.owner import LoopOwner

@@ -16,7 +16,8 @@ from actors.costs import (
     rereads_per_day,
     runs_per_day,
 )
-from actors.messages import AccountId, ChannelId, Pace
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.rows import Pace
 from config.model import Schedule
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 
 from actors import downloader, log
 from actors.downloader import Look, RemoveUnused
-from actors.messages import PART
+from actors.messages.account import PART
 from actors.runtime.owner import LoopOwner
 from actors.supervisor import Parts, Root
 from config.model import Collection, Media, MediaRule, Settings

@@ -7,7 +7,7 @@ import pytest
 from actors.coverage import missing
 from actors.errand import AwaitErrand, CancelErrand, DescribeErrand, ErrandRow, Pace, Sample, StartBackfill, described
 from actors.errors import ChannelUnknown, ErrandRuns, JobUnknown
-from actors.messages import JobId
+from actors.messages.ids import JobId
 from config.model import Start
 from sandbox.client import Sandbox
 from tests.actors.telegram.house import fail

@@ -8,15 +8,10 @@ from hypothesis import strategies as st
 
 from actors.coverage import add, contains, missing
 from actors.holding import Holding, covered_after
-from actors.messages import (
-    ChannelDeleted,
-    ChannelHead,
-    ChannelPosted,
-    ChannelRow,
-    DifferenceFetched,
-    HistoryFetched,
-    Post,
-)
+from actors.messages.account import DifferenceFetched, HistoryFetched
+from actors.messages.channel import ChannelDeleted, ChannelPosted
+from actors.messages.content import ChannelHead, Post
+from actors.messages.rows import ChannelRow
 from config.model import Start
 
 CHANNEL = 1

@@ -6,7 +6,9 @@ import pytest
 
 from actors.errors import ChannelLost
 from actors.lost import LOOKS, next_look
-from actors.messages import AccountDown, AccountUp, ChannelId, FetchHistory, LookAgain, MembershipsRead, PeekChannels
+from actors.messages.account import FetchHistory, LookAgain, PeekChannels
+from actors.messages.ids import ChannelId
+from actors.messages.roster import AccountDown, AccountUp, MembershipsRead
 from tests.actors.telegram.house import calls, fail
 from tests.adversity.error_table import ROWS
 

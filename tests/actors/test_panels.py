@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import AccountId, ChannelId
+from actors.messages.ids import AccountId, ChannelId
 from actors.panels import PANEL, UNEVEN, Panels, choose_panel
 
 A, B, C, D, E = map(AccountId, range(1, 6))

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from actors import recorder
-from actors.messages import Recorded, RecordFailed
+from actors.messages.recorder import Recorded, RecordFailed
 from actors.metrics import Metrics
 from actors.recorder import BULK, KEY, WRITERS, Recorder
 from actors.runtime.actor import TaskActor

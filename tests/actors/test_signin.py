@@ -9,16 +9,9 @@ from telethon.crypto import AuthKey
 from telethon.sessions import StringSession
 
 from actors.errors import StoreUnavailable
-from actors.messages import (
-    AccountSignedIn,
-    CancelSignIn,
-    EnterCode,
-    EnterPassword,
-    ImportSession,
-    RaiseAlert,
-    SignInId,
-    StartSignIn,
-)
+from actors.messages.alerts import RaiseAlert
+from actors.messages.ids import SignInId
+from actors.messages.signin import AccountSignedIn, CancelSignIn, EnterCode, EnterPassword, ImportSession, StartSignIn
 from actors.signin import SignIn, import_session, sign_in
 from actors.telegram.login import SignInRefused, read_session, save
 from config.model import Settings

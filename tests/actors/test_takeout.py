@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from actors.errand import AwaitErrand, StartBackfill
-from actors.messages import ChannelId, FetchHistory
+from actors.messages.account import FetchHistory
+from actors.messages.ids import ChannelId
 from actors.telegram.line import BACKFILL, Task
 from config.model import Start
 from sandbox.faults import Rule

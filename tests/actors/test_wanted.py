@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import AccountId, ChannelId, PostFile, WantedFile
+from actors.messages.files import PostFile, WantedFile
+from actors.messages.ids import AccountId, ChannelId
 from actors.wanted import BATCH, Rules, plan, why_skipped
 from config.model import MEDIA_KINDS, MediaRule
 

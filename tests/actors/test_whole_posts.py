@@ -5,7 +5,10 @@ import zlib
 import orjson
 import pytest
 
-from actors.messages import AccountId, ChannelId, FetchHistory, Post, Record
+from actors.messages.account import FetchHistory
+from actors.messages.content import Post
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.recorder import Record
 from actors.runtime.clock import LoopClock
 from actors.runtime.owner import LoopOwner
 from actors.supervisor import Parts, Root

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 from actors.coverage import missing
-from actors.messages import ParseAll
+from actors.messages.jobs import ParseAll
 from config.model import Start
 from sandbox.limits import Limit
 from tests.adversity.hours import follow_all, hurried_tree, total_calls

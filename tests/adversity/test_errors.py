@@ -11,7 +11,8 @@ import pytest
 
 from actors.channel import FLOOD_PATIENCE
 from actors.errand import StartVerify
-from actors.messages import DescribeAccount, ParseAll
+from actors.messages.account import DescribeAccount
+from actors.messages.jobs import ParseAll
 from config.model import Start
 from sandbox.dispatch import Counts
 from sandbox.faults import Rule

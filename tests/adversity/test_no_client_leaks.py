@@ -12,26 +12,12 @@ from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr
 from telethon import TelegramClient
 from telethon.network import Connection, MTProtoSender
 
-from actors.messages import (
-    AwaitJob,
-    CancelSignIn,
-    DescribeAccount,
-    DescribeJob,
-    EnterCode,
-    EnterPassword,
-    FetchHistory,
-    FindStart,
-    Flush,
-    ImportSession,
-    Introduce,
-    ParseAll,
-    ParseUser,
-    PeekChannels,
-    ReaderFor,
-    ReadersFor,
-    Resume,
-    StartSignIn,
-)
+from actors.messages.account import DescribeAccount, FetchHistory, FindStart, PeekChannels
+from actors.messages.channel import Resume
+from actors.messages.jobs import AwaitJob, DescribeJob, ParseAll, ParseUser
+from actors.messages.recorder import Flush
+from actors.messages.roster import Introduce, ReaderFor, ReadersFor
+from actors.messages.signin import CancelSignIn, EnterCode, EnterPassword, ImportSession, StartSignIn
 from actors.runtime.actor import TaskActor
 from actors.runtime.errors import ProxyRefused
 from actors.runtime.loop import LoopOwner

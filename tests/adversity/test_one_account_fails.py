@@ -4,7 +4,8 @@ import asyncio
 import itertools
 from dataclasses import dataclass
 
-from actors.messages import DescribeAccount, ParseUser
+from actors.messages.account import DescribeAccount
+from actors.messages.jobs import ParseUser
 from actors.runtime.supervision import Unpark
 from tests.adversity.tree import running_tree, until
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import asyncpg
 
-from actors.messages import AwaitJob, ParseAll
+from actors.messages.jobs import AwaitJob, ParseAll
 from tests.adversity.tree import running_tree
 
 FAULT = """

@@ -5,7 +5,7 @@ import sys
 import time
 
 from actors import supervisor
-from actors.messages import DescribeJob
+from actors.messages.jobs import DescribeJob
 from actors.scheduler import Scheduler
 from daemon.__main__ import main
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from actors.errors import LoopbackViolated
-from actors.messages import AccountId
+from actors.messages.ids import AccountId
 from actors.runtime.clock import ManualClock
 from actors.telegram.client import SettingsIncomplete
 from actors.telegram.probe import SWITCHES, ProbeRefused, Wish, probe

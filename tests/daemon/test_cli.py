@@ -11,7 +11,10 @@ from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
 from actors.alerts import KEY, Alerts
-from actors.messages import AccountId, ChannelId, Membership, Post, Profile, RaiseAlert, Record
+from actors.messages.alerts import RaiseAlert
+from actors.messages.content import Membership, Post, Profile
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.recorder import Record
 from actors.metrics import Metrics
 from tests.daemon.admin.conftest import (  # noqa: F401 -- fixtures
     NOW,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.errors import SessionRejected
-from actors.messages import AccountId
+from actors.messages.ids import AccountId
 from daemon.keys import MasterKeyRefused, MasterKeys, load_master_keys
 
 ME, OTHER = AccountId(7), AccountId(8)

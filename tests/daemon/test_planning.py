@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from actors.messages import EndAlert, Pace, RaiseAlert, SessionKey
+from actors.messages.alerts import EndAlert, RaiseAlert
+from actors.messages.rows import Pace, SessionKey
 from config.model import Settings
 from daemon.planning import Planned, Wish, gather, older, watch
 from tests.actors.telegram.house import Ears

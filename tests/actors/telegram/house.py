@@ -11,18 +11,11 @@ from telethon.sessions import StringSession
 
 from actors import log
 from actors.account import Account
-from actors.messages import (
-    AccountId,
-    AccountUp,
-    ChannelId,
-    DescribeAccount,
-    Introduce,
-    MembershipsRead,
-    Profile,
-    Reading,
-    ReadingFor,
-    SessionKey,
-)
+from actors.messages.account import DescribeAccount, Reading, ReadingFor
+from actors.messages.content import Profile
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.roster import AccountUp, Introduce, MembershipsRead
+from actors.messages.rows import SessionKey
 from actors.runtime.actor import TaskActor
 from actors.runtime.clock import LoopClock
 from actors.telegram.client import AccountClient, build_client

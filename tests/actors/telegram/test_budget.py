@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import Pace
+from actors.messages.rows import Pace
 from actors.telegram.budget import (
     CAREFUL,
     COMMON,

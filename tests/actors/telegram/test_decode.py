@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telethon.tl import types
 
-from actors.messages import AccountId, ChannelId
+from actors.messages.ids import AccountId, ChannelId
 from actors.telegram.decode import decode_heads, decode_membership, decode_post, decode_profile
 
 CHANNEL = ChannelId(7)

@@ -8,7 +8,7 @@ import pytest
 from telethon.extensions import BinaryReader
 from telethon.tl import types
 
-from actors.messages import ChannelId
+from actors.messages.ids import ChannelId
 from actors.telegram.decode import decode_post
 from actors.telegram.describe import class_of, describe
 from tests.actors.telegram.layer import classes_in, sample

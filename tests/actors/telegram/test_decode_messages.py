@@ -7,7 +7,8 @@ import orjson
 import pytest
 from telethon.tl import types
 
-from actors.messages import ChannelId, Post
+from actors.messages.content import Post
+from actors.messages.ids import ChannelId
 from actors.telegram.decode import decode_post
 from tests.actors.telegram.test_decode_media import DATE, TOLD, document, over_the_wire, photo, words
 

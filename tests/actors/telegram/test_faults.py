@@ -10,7 +10,7 @@ from telethon.tl.functions.messages import GetHistoryRequest
 from telethon.tl.types import InputPeerChannel, RpcError
 
 from actors.errors import AccountUnusable, ChannelLost, FloodWaited, Refused, TryAgain
-from actors.messages import AccountId, ChannelId
+from actors.messages.ids import AccountId, ChannelId
 from actors.telegram.faults import FAULTS, KEY_UNKNOWN, Call, Unreadable, translate
 
 HISTORY = Call(AccountId(1), "messages.getHistory", ChannelId(7))

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from telethon.tl import types
 
-from actors.messages import AccountId, AccountRow, ChannelId, Membership, UpdateState
+from actors.messages.content import Membership
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.rows import AccountRow, UpdateState
 from actors.telegram.feed import Feed
 from actors.telegram.follow import bare_name, followed, is_named, merged, resolver_of, to_resolve
 from config.model import Collection

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from actors.messages import ChannelId, FetchDifference, FetchHistory, FetchIds, PeekChannels
+from actors.messages.account import FetchDifference, FetchHistory, FetchIds, PeekChannels
+from actors.messages.ids import ChannelId
 from actors.runtime.clock import ManualClock
 from actors.runtime.reply import Later
 from actors.telegram.line import BACKFILL_TURN, CatchUp, Line, Task

@@ -6,7 +6,8 @@ import orjson
 import pytest
 from telethon.tl import types
 
-from actors.messages import ChannelId, Post
+from actors.messages.content import Post
+from actors.messages.ids import ChannelId
 from actors.telegram.decode import decode_post
 from actors.telegram.describe import PLAN, describe
 from actors.telegram.plan import shape

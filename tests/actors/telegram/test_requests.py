@@ -7,7 +7,10 @@ import pytest
 from telethon.tl import functions, types
 
 from actors.errors import AccountUnusable, FloodWaited, TryAgain
-from actors.messages import AccountId, ChannelId, FetchHistory, Membership, UpdateState
+from actors.messages.account import FetchHistory
+from actors.messages.content import Membership
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.rows import UpdateState
 from actors.runtime.clock import ManualClock
 from actors.telegram.caller import Caller, method_of
 from actors.telegram.dialogs import fetch_dialogs, read_memberships

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telethon.tl import types
 
-from actors.messages import ChannelDeleted, ChannelId, ChannelMoved, ChannelPosted, UpdateState
+from actors.messages.channel import ChannelDeleted, ChannelMoved, ChannelPosted
+from actors.messages.ids import ChannelId
+from actors.messages.rows import UpdateState
 from actors.sequence import judge_pts
 from actors.telegram.updates import advance, sort_updates
 

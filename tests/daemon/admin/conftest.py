@@ -13,7 +13,9 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
 from actors.errors import JobUnknown, UserNotSignedIn, UserUnknown
-from actors.messages import AccountSnapshot, AwaitJob, DescribeAccount, DescribeJob, Job, JobId, ParseAll, ParseUser
+from actors.messages.account import AccountSnapshot, DescribeAccount
+from actors.messages.ids import JobId
+from actors.messages.jobs import AwaitJob, DescribeJob, Job, ParseAll, ParseUser
 from actors.ports import Store
 from actors.runtime.actor import TaskActor
 from actors.runtime.owner import LoopOwner

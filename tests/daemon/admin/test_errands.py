@@ -9,7 +9,8 @@ import pytest_asyncio
 
 from actors.errand import Difference, ErrandRow, Findings, Kinds, described
 from actors.errands import Errands
-from actors.messages import ChannelId, Record
+from actors.messages.ids import ChannelId
+from actors.messages.recorder import Record
 from actors.metrics import Metrics
 from actors.runtime.actor import TaskActor
 from actors.scheduler import Scheduler

@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 
-from actors.messages import Sha256
+from actors.messages.ids import Sha256
 from daemon.media.folder import FolderBlobs
 from tests.daemon.admin.conftest import storeless
 from tests.daemon.store.rows import NEWS, follow, membership, post, record

@@ -7,7 +7,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from actors.alerts import KEY, Alerts
-from actors.messages import AccountId, ChannelId, Membership, Post, Profile, RaiseAlert, Record
+from actors.messages.alerts import RaiseAlert
+from actors.messages.content import Membership, Post, Profile
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.recorder import Record
 from actors.metrics import Metrics
 from actors.runtime.supervision import Backoff, ChildSpec, StartChild, Supervisor
 from tests.daemon.admin.conftest import FakeAccount, storeless

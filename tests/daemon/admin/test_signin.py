@@ -5,16 +5,9 @@ from typing import Any
 
 import pytest
 
-from actors.messages import (
-    AccountId,
-    EnterCode,
-    EnterPassword,
-    ImportSession,
-    Profile,
-    SignInId,
-    SignInStep,
-    StartSignIn,
-)
+from actors.messages.content import Profile
+from actors.messages.ids import AccountId, SignInId
+from actors.messages.signin import EnterCode, EnterPassword, ImportSession, SignInStep, StartSignIn
 from actors.runtime.actor import TaskActor
 from actors.runtime.reply import Later
 from tests.daemon.admin.conftest import TOKEN, storeless

@@ -5,7 +5,10 @@ from typing import Any
 
 import asyncpg
 
-from actors.messages import AccountId, ChannelFigures, ChannelId, Membership, Post, Profile, Record, Span
+from actors.messages.channel import ChannelFigures
+from actors.messages.content import Membership, Post, Profile
+from actors.messages.ids import AccountId, ChannelId, Span
+from actors.messages.recorder import Record
 from actors.ports import Store
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)

@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from actors.errors import SessionRejected, UserUnknown
-from actors.messages import AccountId, AccountRow, Profile, SessionKey, UpdateState
+from actors.messages.content import Profile
+from actors.messages.ids import AccountId
+from actors.messages.rows import AccountRow, SessionKey, UpdateState
 from daemon.keys import MasterKeys
 from daemon.store.store import open_store
 from tests.daemon.store.rows import NEWS, USER, ask, follow, membership

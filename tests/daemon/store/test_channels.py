@@ -1,7 +1,7 @@
 import pytest
 
 from actors.errors import UserUnknown
-from actors.messages import AccountId, ChannelId
+from actors.messages.ids import AccountId, ChannelId
 from daemon.store.channels import named
 from daemon.store.errors import ChannelMissing
 from tests.daemon.store.rows import NEWS, SPORT, USER, ask, follow, membership

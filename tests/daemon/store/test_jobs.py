@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from actors.messages import AccountId, Job, JobId
+from actors.messages.ids import AccountId, JobId
+from actors.messages.jobs import Job
 from daemon.store.errors import ChannelMissing
 from tests.daemon.store.rows import DAY, NEWS, SPORT, USER, follow, membership, minute, post, record
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from actors.messages import PostFile, Sha256
+from actors.messages.files import PostFile
+from actors.messages.ids import Sha256
 from tests.daemon.store.rows import NEWS, SPORT, ask, follow, membership, post, record
 
 RULES = "rules 1"

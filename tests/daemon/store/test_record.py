@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from actors.errors import PostRefused, StoreUnavailable
-from actors.messages import ChannelId, Recorded
+from actors.messages.ids import ChannelId
+from actors.messages.recorder import Recorded
 from actors.ports import Store
 from daemon.store.errors import ChannelMissing
 from tests.daemon.store.rows import NEWS, SPORT, ask, figures, follow, membership, minute, post, record

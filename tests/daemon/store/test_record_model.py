@@ -6,7 +6,7 @@ from itertools import count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actors.messages import ChannelId
+from actors.messages.ids import ChannelId
 from tests.daemon.store.rows import DAY, ask, follow, membership, minute, post, record
 
 _channels = count(1000)

@@ -1,0 +1,89 @@
+"""What the store answers of accounts and channels."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from actors.messages.ids import AccountId, AccountState, ChannelCondition, ChannelId, Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    account_id: AccountId
+    username: str | None
+    first_name: str | None
+    last_name: str | None
+    bot: bool
+    state: AccountState
+    cause: str | None
+    has_session: bool
+    channels: int
+    """Active memberships."""
+    since: datetime
+    """When its session was stored first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateState:
+    """An account's common update state."""
+
+    pts: int
+    qts: int
+    date: int
+    """Unix seconds."""
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """At most ``calls`` within any ``seconds``."""
+
+    calls: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionKey:
+    """An auth key and where it lives. Whoever has it has the account."""
+
+    account_id: AccountId
+    dc_id: int
+    address: str
+    port: int
+    auth_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelRow:
+    channel_id: ChannelId
+    username: str | None
+    title: str
+    condition: ChannelCondition
+    reader_id: AccountId | None
+    subscriptions: int
+    """Active memberships."""
+    posts: int
+    start_id: int | None
+    top_id: int
+    floor_id: int
+    """The newest id that there was at ``pts``."""
+    pts: int | None
+    covered: tuple[Span, ...]
+    goal_id: int | None = None
+    """The id down to which a backfill goes, or went."""
+    backfilled: int = 0
+    """Posts that came by backfill."""
+    doubt_since: datetime | None = None
+    """Since when something that was covered is to be read again."""
+    doubt_why: str | None = None
+    noforwards: bool = False
+    migrated_from: int | None = None
+    """The basic group that became this one, once its first message is stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What was added and edited by any road since the last summary of the same kind."""
+
+    channel_id: ChannelId
+    added: int
+    edited: int

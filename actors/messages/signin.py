@@ -1,0 +1,64 @@
+"""Signing in."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from actors.messages.ids import AccountId, SignInId
+from actors.runtime.message import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInStep:
+    """Where a sign-in stands; also what HTTP answers. ``error`` is a sentence that can be shown, without secrets."""
+
+    sign_in_id: SignInId
+    state: Literal["code_needed", "password_needed", "done", "failed"]
+    account_id: AccountId | None = None
+    """Who has signed in; only when done."""
+    error: str | None = None
+    """Why it failed; or, while a code or password is still needed, what was wrong with the last one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartSignIn(Request[SignInStep]):
+    """Ask ``signin`` to have Telegram send a code. Takes as long as Telegram does: allow 60 s. Ends in 10 minutes."""
+
+    phone: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterCode(Request[SignInStep]):
+    """A wrong code leaves the sign-in at ``code_needed``; an unknown or expired id answers ``failed``."""
+
+    sign_in_id: SignInId
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterPassword(Request[SignInStep]):
+    """A wrong password leaves the sign-in at ``password_needed``; an unknown or expired id answers ``failed``."""
+
+    sign_in_id: SignInId
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportSession(Request[SignInStep]):
+    """Ask ``signin`` to take over a session of Telethon's; the step is ``done`` or ``failed``."""
+
+    session: str | bytes = field(repr=False)
+    """The text of a StringSession, or the content of a ``.session`` file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelSignIn(Request[SignInStep]):
+    """End a sign-in; whatever it was, it is ``failed`` then unless it was done."""
+
+    sign_in_id: SignInId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSignedIn:
+    """Tell ``accounts`` that a new session is stored: start the account, or start it anew."""
+
+    account_id: AccountId
