@@ -8,7 +8,6 @@ none of them is to be parked for it. What kills the actor is a defect, or a key 
 """
 
 import logging
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, assert_never
 
@@ -39,22 +38,21 @@ from actors.messages.account import (
     RosterUp,
 )
 from actors.messages.alerts import AlertKind, EndAlert, RaiseAlert
-from actors.messages.content import Membership, Profile
+from actors.messages.content import Profile
 from actors.messages.ids import AccountId, AccountState
 from actors.messages.roster import AccountDown, AccountUp, Introduce, MembershipsRead
 from actors.messages.rows import SessionKey
 from actors.neighbours import post
 from actors.ports import Store
 from actors.runtime.actor import TaskActor
-from actors.runtime.clock import Timer
 from actors.runtime.errors import ActorDeadError, RuntimeFault
 from actors.runtime.reply import Later
 from actors.telegram.alarms import alert_of
+from actors.telegram.belonging import Belonging
 from actors.telegram.budget import Budgets, starting_paces
 from actors.telegram.caller import Caller, CallMetrics, NoMetrics
 from actors.telegram.client import AccountClient, SettingsIncomplete, build_client, is_loopback
 from actors.telegram.desk import Desk, Reconnect
-from actors.telegram.dialogs import read_memberships
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.feed import Feed
 from actors.telegram.line import Ask, CatchUp, Check, EndTakeout, FindNames, Line, Listen, Save, Task
@@ -73,8 +71,6 @@ LINE = 1000
 """Requests that may wait for their turn; each channel has one outstanding."""
 KEY_WAIT = 60.0
 """Seconds until a key that the server says it doesn't know is tried once more."""
-READ_AGAIN = 600.0
-"""Seconds after which the first page of dialogs is read again when the account connects anew."""
 QUIET = 45.0
 """Seconds without a push or an answer after which an account that is pushed to asks for one: a session that was ended
 elsewhere hears of it in no other way, and its channels are to go on within a minute."""
@@ -126,13 +122,10 @@ class Account(TaskActor):
         self._state: AccountState = "connecting"
         self._outlet = Outlet(account_id, self, self._metrics)
         self._feed = Feed(account_id, settings.collection, self._outlet)
-        self._names = Names(
-            account_id, settings.collection, store=store, clock=self.owner.clock, tell=self._tell_operator
+        names = Names(account_id, settings.collection, store=store, clock=self.owner.clock, tell=self._tell_operator)
+        self._belonging = Belonging(
+            account_id, settings.collection, store=store, feed=self._feed, names=names, actor=self
         )
-        self._search: Timer | None = None
-        """Of the next look for names."""
-        self._complete = False
-        """Whether the feed's memberships are all that the account has."""
         self._notes = Notes(account_id, store.accounts, self)
         self._budgets: Budgets | None = None
         self._takeout = Takeout(self.owner.clock, allowed=account_id in settings.collection.takeout)
@@ -143,8 +136,6 @@ class Account(TaskActor):
         """Whether this account is to be pushed to; None until the roster has said so."""
         self._pushed_to = False
         """Whether the present client is."""
-        self._read_at = 0.0
-        """When the dialogs were read, in the clock's monotonic seconds."""
         self._failures = 0
         self._key_doubted = False
         self._heard_at = float("-inf")
@@ -305,14 +296,7 @@ class Account(TaskActor):
             raise AccountUnusable(self._id, "parked", "the session is another account's")
         self._profile = profile
         await self._store.accounts.save_profile(profile)
-        feed, collection = self._feed, self._settings.collection
-        stored = feed.memberships.values() or await self._store.channels.memberships(self._id)
-        if not feed.memberships or self.owner.clock.monotonic() - self._read_at > READ_AGAIN:
-            await self._names.load()
-            read, self._complete = await read_memberships(caller, self._id, stored, collection, self._names.known)
-            found = await self._find_names(caller, read)
-            feed.memberships = {each.channel_id: each for each in (*read, *found)}
-            self._read_at = self.owner.clock.monotonic()
+        await self._belonging.read(caller)
         self._failures, self._key_doubted, self._caller = 0, False, caller
         await self._introduce()
         if self._pushed_to:
@@ -320,14 +304,14 @@ class Account(TaskActor):
         await self._enter("active", None)
         for kind in OVER_WHEN_ACTIVE:
             self._tell_operator(EndAlert(kind=kind, account_id=self._id))
-        self._notes.keep_state(feed.state)
-        log.emit(log.SIGNED_IN, account_id=self._id, channels=len(feed.memberships))
+        self._notes.keep_state(self._feed.state)
+        log.emit(log.SIGNED_IN, account_id=self._id, channels=len(self._feed.memberships))
 
     async def _introduce(self) -> None:
         """Be taken in by the roster before anyone is told that this user is signed in: a parse must find channels."""
         memberships = tuple(self._feed.memberships.values())
         self._introduced = True
-        introduction = Introduce(account_id=self._id, memberships=memberships, complete=self._complete)
+        introduction = Introduce(account_id=self._id, memberships=memberships, complete=self._belonging.complete)
         try:
             self._take_reading(await self.owner.find("roster").call(introduction))
         except (RuntimeFault, ActorDeadError) as fault:
@@ -395,18 +379,7 @@ class Account(TaskActor):
 
     async def find_names(self) -> None:
         if self._caller is not None:
-            for membership in await self._find_names(self._caller, self._feed.memberships.values()):
-                self._feed.take_in(membership)
-
-    async def _find_names(self, caller: Caller, memberships: Iterable[Membership]) -> tuple[Membership, ...]:
-        if not self._settings.collection.channels:
-            return ()
-        found, wait = await self._names.find(caller, memberships)
-        self._feed.names = self._names.known
-        if self._search is not None:
-            self._search.cancel()
-        self._search = self.tell_later(wait.total_seconds(), Ask(request=FindNames()))
-        return found
+            await self._belonging.find_names(self._caller)
 
     def again(self, request: CatchUp | FindNames, wait: float) -> None:
         self.tell_later(wait, Ask(request=request))
@@ -427,7 +400,9 @@ class Account(TaskActor):
             return
         if memberships:
             known = tuple(self._feed.memberships.values())
-            self._outlet.tell_roster(MembershipsRead(account_id=self._id, memberships=known, complete=self._complete))
+            self._outlet.tell_roster(
+                MembershipsRead(account_id=self._id, memberships=known, complete=self._belonging.complete)
+            )
         self._outlet.tell_roster(AccountUp(account_id=self._id))
 
     async def keep_floods(self) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from actors.heads import PEEK, RECONCILE
 from actors.messages.ids import AccountId, AccountState, ChannelId
 from actors.messages.rows import Pace
 from actors.rereader import LATE
-from actors.roster import PEEK, RECONCILE
 from actors.telegram.budget import LATE as SLACK
 from actors.telegram.line import BACKFILL_TURN
 from config.model import Schedule

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from actors.messages.ids import AccountId, ChannelId
+from actors.messages.roster import Readers
 
 PANEL = 3
 """A reader and two standbys."""
@@ -73,6 +74,18 @@ class Panels:
         """The channel's reader, where it is up and still belongs to the channel."""
         reader = self.readers.get(channel_id)
         return reader if reader in self.up and reader in self.members.get(channel_id, ()) else None
+
+    def grouped(self, channel_ids: Iterable[ChannelId]) -> Readers:
+        """Who reads these now; those without a member that is up or awaited are in neither part."""
+        groups: dict[AccountId, list[ChannelId]] = {}
+        awaited = []
+        for channel_id in channel_ids:
+            reader = self.reader_now(channel_id)
+            if reader is not None:
+                groups.setdefault(reader, []).append(channel_id)
+            elif self.readers.get(channel_id) in self.awaited:
+                awaited.append(channel_id)
+        return Readers(by_account={each: tuple(channels) for each, channels in groups.items()}, awaited=tuple(awaited))
 
     def sat_with(self, account_id: AccountId) -> set[AccountId]:
         """All who share a panel with this account, itself included."""

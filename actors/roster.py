@@ -4,18 +4,18 @@ Everything here can be rebuilt from the store; readers are kept there, so that a
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
 from actors import log
 from actors.channel import key_of
-from actors.errors import FloodWaited, Refused, StoreUnavailable
+from actors.errors import StoreUnavailable
+from actors.heads import CatchUp, Heads, HeadsMessage, LookAtRisen, Reconcile
 from actors.lost import NOBODY_UP, look_again, next_look
-from actors.messages.account import ChannelsPeeked, PeekChannels, Reading, ReadingFor, RosterUp
+from actors.messages.account import Reading, ReadingFor, RosterUp
 from actors.messages.alerts import EndAlert, RaiseAlert
-from actors.messages.channel import ChannelSeen
 from actors.messages.ids import AccountId, ChannelId
 from actors.messages.jobs import ChannelUp
 from actors.messages.roster import (
@@ -26,10 +26,9 @@ from actors.messages.roster import (
     MembershipLost,
     MembershipsRead,
     ReaderFor,
-    Readers,
     ReadersFor,
 )
-from actors.neighbours import ASK_FAULTS, or_again, post
+from actors.neighbours import or_again, post
 from actors.panels import Panels
 from actors.ports import Store
 from actors.runtime.actor import TaskActor
@@ -44,20 +43,6 @@ KEY = "roster"
 FAILOVER_AFTER = 20.0
 """Seconds that a channel waits for a reader that is away but not lost: beside the half minute in which a call shows
 that nothing is answered, its channels go on within a minute."""
-PEEK = 100
-"""Channels per messages.getPeerDialogs."""
-PEEK_WITHIN = 300.0
-"""Seconds for heads, most of them spent in the account's line."""
-PEEK_AGAIN = 5.0
-"""Seconds until heads are asked for again after a passing fault."""
-RISEN_AFTER = 1.0
-"""Seconds in which channels that start are gathered, to be looked at together."""
-RECONCILE = 240.0
-"""Seconds between two looks at the heads of active channels: what was never pushed is stored within 5 minutes."""
-IDLE_ROUNDS = 14
-"""Rounds after which the heads of idle channels are looked at too: within 60 minutes."""
-ACTIVE_FOR = 86_400.0
-"""Seconds since a channel last moved, or was first looked at, during which it counts as active."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,26 +50,6 @@ class ReaderLate:
     """An account was away for ``FAILOVER_AFTER``: its channels look for another reader."""
 
     account_id: AccountId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatchUp:
-    """Read the heads of these channels with their reader and tell each its own."""
-
-    account_id: AccountId
-    channel_ids: tuple[ChannelId, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookAtRisen:
-    """Read the heads of the channels whose actors have started."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reconcile:
-    """Look for what was never pushed."""
-
-    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +69,8 @@ RosterMessage = (
     | ReadersFor
     | ReadingFor
     | ReaderLate
-    | CatchUp
-    | Reconcile
+    | HeadsMessage
     | ChannelUp
-    | LookAtRisen
     | ChannelsUp
     | LookForLost
 )
@@ -128,10 +91,8 @@ class Roster(TaskActor):
         """Of the accounts that are awaited."""
         self._lost: dict[ChannelId, datetime] = {}
         """Those of which the operator was told that nobody can read them, and since when."""
-        self._risen: set[ChannelId] = set()
+        self._heads = Heads(self, self._panels)
         self._told: dict[AccountId, Reading] = {}
-        self._moved: dict[ChannelId, tuple[int, float]] = {}
-        """The last pts that was read of each channel, and when it had changed."""
 
     async def started(self) -> None:
         panels = self._panels
@@ -150,11 +111,11 @@ class Roster(TaskActor):
         for channel_id in panels.members:
             panels.elect(channel_id)
         await self._fill()
-        self._risen.clear()
+        self._heads.none_risen()
         for key in self.owner.keys("account/"):
             # A restarted roster asks the accounts that are well to introduce themselves again.
             post(self.owner, key, RosterUp())
-        self.tell_later(RECONCILE, Reconcile(number=1))
+        self._heads.begin()
 
     def on_control(self, message: RosterMessage) -> None:
         """Losses overtake mail only as far as the mailbox: they are handled in turn, yet never refused for room."""
@@ -177,36 +138,21 @@ class Roster(TaskActor):
             case ReaderFor(channel_id=channel_id):
                 return self._panels.reader_now(channel_id)
             case ReadersFor(channel_ids=channel_ids):
-                return self._group(channel_ids)
+                return self._panels.grouped(channel_ids)
             case ReadingFor(account_id=account_id):
                 return self._reading(account_id)
             case ChannelsUp():
                 return or_again(self, self._refill(), message)
-            case CatchUp() | Reconcile() | ChannelUp() | LookAtRisen() | LookForLost():
-                self._look(message)
-                return None
-            case _:
-                assert_never(message)
-
-    def _look(self, message: CatchUp | Reconcile | ChannelUp | LookAtRisen | LookForLost) -> None:
-        match message:
+            case ChannelUp(channel_id=channel_id):
+                self._heads.risen(channel_id)
+            case CatchUp() | Reconcile() | LookAtRisen():
+                self._heads.take(message)
             case LookForLost(channel_id=channel_id):
                 if channel_id in self._lost:
                     self.spawn_task(self._look_again(channel_id), name=f"look for channel {channel_id}")
-            case CatchUp():
-                self.spawn_task(self._peek(message), name=f"heads for account {message.account_id}")
-            case Reconcile(number=number):
-                self._reconcile(number)
-            case ChannelUp(channel_id=channel_id):
-                if not self._risen:
-                    self.tell_later(RISEN_AFTER, LookAtRisen())
-                self._risen.add(channel_id)
-            case LookAtRisen():
-                for account_id, channels in self._group(self._risen).by_account.items():
-                    self._catch_up(account_id, channels)
-                self._risen.clear()
             case _:
                 assert_never(message)
+        return None
 
     async def _take_in(self, message: Introduce) -> Reading:
         await self._take_memberships(
@@ -289,7 +235,7 @@ class Roster(TaskActor):
         await self._share(account_id)
         self._tell_readings(self._panels.sat_with(account_id))
         self._tell_reading(account_id, again=True)
-        self._catch_up(account_id, self._panels.read_by(account_id))
+        self._heads.want(account_id, self._panels.read_by(account_id))
 
     async def _share(self, account_id: AccountId) -> None:
         """Take over channels from those that read far more."""
@@ -339,7 +285,7 @@ class Roster(TaskActor):
         finally:  # what was decided before the database went away is told all the same
             self._tell_readings(concerned)
             for account_id, channels in moved.items():
-                self._catch_up(account_id, channels)
+                self._heads.want(account_id, channels)
 
     async def _elect(self, channel_id: ChannelId, moved: dict[AccountId, list[ChannelId]]) -> None:
         panels = self._panels
@@ -368,63 +314,3 @@ class Roster(TaskActor):
         if again or self._told.get(account_id) != reading:
             self._told[account_id] = reading
             post(self.owner, f"account/{account_id}", reading)
-
-    def _group(self, channel_ids: Iterable[ChannelId]) -> Readers:
-        groups: dict[AccountId, list[ChannelId]] = {}
-        awaited = []
-        for channel_id in channel_ids:
-            reader = self._panels.reader_now(channel_id)
-            if reader is not None:
-                groups.setdefault(reader, []).append(channel_id)
-            elif self._panels.readers.get(channel_id) in self._panels.awaited:
-                awaited.append(channel_id)
-        return Readers(
-            by_account={reader: tuple(channels) for reader, channels in groups.items()}, awaited=tuple(awaited)
-        )
-
-    # --- heads -----------------------------------------------------------------------------------------------------
-
-    def _reconcile(self, number: int) -> None:
-        """Heads of active channels every time, of idle ones now and then: a call for a hundred of them."""
-        now = self.owner.clock.monotonic()
-        for account_id in self._panels.up:
-            channels = self._panels.read_by(account_id)
-            if number % IDLE_ROUNDS:
-                channels = frozenset(each for each in channels if self._is_active(each, now))
-            self._catch_up(account_id, channels)
-        self.tell_later(RECONCILE, Reconcile(number=number + 1))
-
-    def _is_active(self, channel_id: ChannelId, now: float) -> bool:
-        _, moved_at = self._moved.get(channel_id, (0, now))
-        return now - moved_at < ACTIVE_FOR
-
-    def _catch_up(self, account_id: AccountId, channel_ids: Collection[ChannelId]) -> None:
-        channels = tuple(sorted(channel_ids))
-        for at in range(0, len(channels), PEEK):
-            self.tell_self(CatchUp(account_id=account_id, channel_ids=channels[at : at + PEEK]))
-
-    async def _peek(self, batch: CatchUp) -> None:
-        account = self.owner.get(f"account/{batch.account_id}")
-        if account is None or batch.account_id not in self._panels.up:
-            return  # Its return, or its successor's election, starts the catch-up anew.
-        try:
-            peeked = await account.call(PeekChannels(channel_ids=batch.channel_ids), timeout=PEEK_WITHIN)
-        except FloodWaited as error:
-            self.tell_later(error.wait.total_seconds(), batch)
-        except Refused as error:
-            logger.info("heads of %s channels are left to the next round: %s", len(batch.channel_ids), error)
-        except ASK_FAULTS as error:
-            logger.info("heads of %s channels come later: %s", len(batch.channel_ids), error)
-            self.tell_later(PEEK_AGAIN, batch)
-        else:
-            self._spread(batch.account_id, peeked)
-
-    def _spread(self, account_id: AccountId, peeked: ChannelsPeeked) -> None:
-        now = self.owner.clock.monotonic()
-        for head in peeked.heads:
-            if self._moved.get(head.channel_id, (0, 0.0))[0] != head.pts:
-                self._moved[head.channel_id] = (head.pts, now)
-            post(self.owner, key_of(head.channel_id), ChannelSeen(head=head))
-        self._catch_up(account_id, peeked.left)
-        for channel_id in peeked.lost:
-            self.tell_self(MembershipLost(account_id=account_id, channel_id=channel_id))

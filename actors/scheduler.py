@@ -13,6 +13,7 @@ from typing import assert_never
 from actors import log
 from actors.channel import FLOOD_PATIENCE, key_of
 from actors.errors import FloodWaited, JobUnknown, Refused, UserNotSignedIn, UserUnknown
+from actors.heads import PEEK
 from actors.messages.account import PeekChannels
 from actors.messages.channel import ParseChannel
 from actors.messages.ids import AccountId, ChannelId, JobId, JobKind
@@ -42,8 +43,6 @@ from config.schedule import next_firing
 logger = logging.getLogger(__name__)
 
 KEY = "scheduler"
-PEEK = 100
-"""Channels per messages.getPeerDialogs."""
 PEEK_ATTEMPTS = 5
 """Attempts to read heads before the channels of that call count as failed."""
 PEEK_AGAIN = 2.0
