@@ -27,6 +27,12 @@ class Metrics:
             "Attempts to reach an actor from a loop that isn't its own; each was refused before anything was queued.",
             registry=registry,
         )
+        self.posts_by_road = Counter(
+            "telewarden_posts_added",
+            "Posts added to the database: live (pushed), catchup (fetched, for they were missing), backfill (older).",
+            ("road",),
+            registry=registry,
+        )
         self.posts_edited = Counter("telewarden_posts_edited", "New versions of stored posts.", registry=registry)
         self.posts_deleted = Counter("telewarden_posts_deleted", "Posts marked as deleted.", registry=registry)
         self.posts_undecodable = Counter(

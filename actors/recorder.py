@@ -166,6 +166,7 @@ class Recorder(TaskActor):
         )
         for record, answer in zip(batch, answers, strict=True):
             self._metrics.posts_parsed.inc(answer.added)
+            self._metrics.posts_by_road.labels(record.road).inc(answer.added)
             self._metrics.posts_edited.inc(answer.edited)
             self._metrics.posts_deleted.inc(answer.deleted)
             self._answer(record.reply_key, answer)

@@ -248,6 +248,7 @@ class PushesBody(Body):
     double: Share = 0.0
     reorder: Share = 0.0
     too_long: Share = 0.0
+    bare: Share = 0.0
     seed: int = 1
     account: Ref | None = None
     channel: Ref | None = None

@@ -91,6 +91,8 @@ class Turbulence:
     """Held back until the next one has gone, or for HELD seconds when none comes."""
     too_long: float = 0.0
     """Replaced by updateChannelTooLong, as the service does when a channel is busy."""
+    bare: float = 0.0
+    """Comes without the chats and users that it names, so without their access hashes; apart from the others."""
     seed: int = 1
     account: int | None = None
     channel: int | None = None
@@ -102,7 +104,17 @@ class Turbulence:
         parts = (self.loss, self.double, self.reorder, self.too_long)
         if any(part < 0 for part in parts) or sum(parts) > 1:
             raise ValueError("loss, double, reorder and too_long are parts of 1, together at most 1")
+        if not 0 <= self.bare <= 1:
+            raise ValueError("bare is a part of 1")
         self._random = random.Random(self.seed)
+
+    def strips(self, account: int, channel: int) -> bool:
+        """Whether one push to one session comes bare."""
+        if not self.bare or self.account not in (None, account) or self.channel not in (None, channel):
+            return False
+        bare = self._random.random() < self.bare
+        self.happened["bare"] += bare
+        return bare
 
     def fate(self, account: int, channel: int) -> str:
         """`loss`, `double`, `reorder`, `too_long` or '' for one push to one session; channel 0: a private message."""

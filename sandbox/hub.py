@@ -111,9 +111,12 @@ class Hub:
         if not sessions:
             return
         parts = codec.parties(self._world, account, channel, rows)
-        push = codec.Push(updates, **parts, date=at)
+        full = codec.Push(updates, **parts, date=at)
         for session in sessions:
             fate = self.turbulence.fate(account, channel.id)
+            push = full
+            if self.turbulence.strips(account, channel.id):
+                push = codec.Push(updates, chats=[], users=[], date=at)
             if fate == "too_long":
                 hint = codec.Push([codec.channel_too_long(channel)], **parts, date=at)
                 self._push(session, hint, "")

@@ -84,7 +84,7 @@ class Storm:
 
     async def rage(self):
         # The service says the same to all sessions, yet each loses other pushes.
-        self.dc.hub.turbulence = Turbulence(loss=0.2, double=0.1, reorder=0.1, too_long=0.02, seed=self.seed)
+        self.dc.hub.turbulence = Turbulence(loss=0.2, double=0.1, reorder=0.1, too_long=0.02, bare=0.1, seed=self.seed)
         while self.published < self.posts:
             await self.strike()
             # Most of it comes while something else is being made good; now and then the daemon gets to the end of it.

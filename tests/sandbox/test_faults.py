@@ -177,6 +177,32 @@ def test_the_fates_of_pushes_come_from_the_seed() -> None:
         Turbulence(loss=0.6, double=0.5)
 
 
+def test_a_part_of_the_pushes_comes_bare() -> None:
+    storm = Turbulence(bare=0.3, account=1)
+    stripped = sum(storm.strips(1, 2) for _ in range(5000))
+    assert abs(stripped / 5000 - 0.3) < 0.03
+    assert storm.happened["bare"] == stripped
+    assert not storm.strips(2, 2)
+    assert not Turbulence().strips(1, 2)
+    with pytest.raises(ValueError, match="bare"):
+        Turbulence(bare=1.5)
+
+
+@pytest.mark.parametrize("bare", [0.0, 1.0])
+async def test_a_bare_push_names_nobody(dc: Sandbox, connect: Connect, bare: float) -> None:
+    client = await connect("ann")
+    pushes: asyncio.Queue = asyncio.Queue()
+    put = client._updates_queue.put_nowait
+    client._updates_queue.put_nowait = lambda update: (pushes.put_nowait(update), put(update))
+    await client.get_me()
+    dc.dc.hub.turbulence = Turbulence(bare=bare)
+    await dc.publish("gorod_news", text="bare or not")
+    while not isinstance(push := await asyncio.wait_for(pushes.get(), 5), types.Updates):
+        pass
+    assert push.updates[0].message.message == "bare or not"
+    assert [chat.username for chat in push.chats] == ([] if bare else ["gorod_news"])
+
+
 async def test_lost_and_too_long_pushes_are_made_good_by_a_difference(dc: Sandbox, connect: Connect) -> None:
     client = await connect()
     await client.get_dialogs()
