@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, assert_never
 
 from actors.errors import LoopbackViolated, StoreUnavailable
@@ -18,18 +19,21 @@ from actors.messages.rows import SessionKey
 from actors.messages.signin import (
     AccountSignedIn,
     CancelSignIn,
+    DescribeSignIn,
     EnterCode,
     EnterPassword,
     ImportSession,
     SignInStep,
+    StartQrSignIn,
     StartSignIn,
 )
 from actors.ports import Alerts, Store
 from actors.runtime.actor import TaskActor
+from actors.runtime.clock import Clock
 from actors.runtime.errors import ActorDeadError, MailboxFull
 from actors.runtime.reply import Later
 from actors.telegram.client import SettingsIncomplete
-from actors.telegram.login import Attempt, SignInRefused, read_session, save
+from actors.telegram.login import Attempt, Shown, SignInRefused, read_session, save
 from config.model import Datacenter, Settings
 
 LIFETIME = 600.0
@@ -40,6 +44,8 @@ ENTRIES = 3
 """Wrong entries that are forgiven where a person types them at a terminal."""
 
 
+OVER = frozenset({"done", "failed"})
+UNKNOWN = "there is no such sign-in, or its time is over: begin again"
 INCIDENT = "several accounts lost their keys within minutes: find out why, then close the alert key_incident"
 
 
@@ -56,10 +62,25 @@ class Record:
 
     step: SignInStep
     attempt: Attempt | None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, and replaced, whenever the step changes."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    @property
+    def showing(self) -> Attempt | None:
+        """The attempt whose QR code waits to be scanned, if it is one."""
+        return self.attempt if self.step.state == "scan_needed" else None
 
-SignInMessage = StartSignIn | EnterCode | EnterPassword | ImportSession | CancelSignIn | Expire
+    def take(self, step: SignInStep) -> None:
+        """The next step; a link leads nowhere once the sign-in has gone on."""
+        self.step = step if step.state == "scan_needed" else replace(step, qr_link=None, qr_expires_at=None)
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+
+SignInMessage = (
+    StartSignIn | StartQrSignIn | DescribeSignIn | EnterCode | EnterPassword | ImportSession | CancelSignIn | Expire
+)
 
 
 class SignIn(TaskActor):
@@ -82,6 +103,10 @@ class SignIn(TaskActor):
         match message:
             case StartSignIn(phone=phone):
                 return self._begin(lambda record: self._send_code(record, phone))
+            case StartQrSignIn():
+                return self._begin(self._show)
+            case DescribeSignIn():
+                return self._describe(message)
             case ImportSession(session=source):
                 return self._begin(lambda record: self._import(record, source))
             case EnterCode(sign_in_id=sign_in_id, code=code):
@@ -110,8 +135,7 @@ class SignIn(TaskActor):
     def _go_on(self, sign_in_id: SignInId, state: str | None, work: Callable[[Record], Awaitable[None]]) -> object:
         record = self._records.get(sign_in_id)
         if record is None:
-            error = "there is no such sign-in, or its time is over: begin again"
-            return SignInStep(sign_in_id=sign_in_id, state="failed", error=error)
+            return SignInStep(sign_in_id=sign_in_id, state="failed", error=UNKNOWN)
 
         async def step(record: Record) -> None:
             if record.attempt is not None and state in (None, record.step.state):
@@ -143,12 +167,65 @@ class SignIn(TaskActor):
         record.attempt = self._attempt(None)
         await record.attempt.send_code(phone)
 
+    async def _show(self, record: Record) -> None:
+        """Show the first code, and see to it that the next ones follow until one is scanned."""
+        await refuse_in_an_incident(self._store.alerts)
+        record.attempt = self._attempt(None)
+        await self._show_next(record, record.attempt)
+        if record.showing is not None:
+            self.spawn_task(self._go_on_showing(record), name=f"QR codes of sign-in {record.step.sign_in_id}")
+
+    async def _show_next(self, record: Record, attempt: Attempt) -> None:
+        """The next code, or, where one was scanned, the next step."""
+        active = [row.account_id for row in await self._store.accounts.all() if row.state == "active" and not row.bot]
+        shown = await attempt.show(active)
+        match shown:
+            case Shown(link=link, seconds=seconds):
+                expires_at = self.owner.clock.now() + timedelta(seconds=seconds)
+                record.take(replace(record.step, state="scan_needed", qr_link=link, qr_expires_at=expires_at))
+            case Profile():
+                await self._keep(record, attempt, shown)
+            case None:
+                record.take(replace(record.step, state="password_needed"))
+
+    async def _go_on_showing(self, record: Record) -> None:
+        while (attempt := record.showing) is not None:
+            expires_at = record.step.qr_expires_at or self.owner.clock.now()
+            left = (expires_at - self.owner.clock.now()).total_seconds()
+            await _first_of(attempt.scanned, self.owner.clock, left)
+            async with record.lock:
+                if record.showing is not None:  # it may have been cancelled meanwhile
+                    await self._show_next_or_end(record, attempt)
+
+    async def _show_next_or_end(self, record: Record, attempt: Attempt) -> None:
+        try:
+            await self._show_next(record, attempt)
+        except SignInRefused as fault:
+            await self._end(record, error=str(fault))
+        except StoreUnavailable:
+            await self._end(record, error="the database can't be reached: begin again")
+
+    def _describe(self, request: DescribeSignIn) -> SignInStep | Later[SignInStep]:
+        record = self._records.get(request.sign_in_id)
+        if record is None:
+            return SignInStep(sign_in_id=request.sign_in_id, state="failed", error=UNKNOWN)
+        if request.wait <= timedelta(0) or record.step.state in OVER:
+            return record.step
+        later: Later[SignInStep] = Later()
+
+        async def wait() -> None:
+            await _first_of(record.changed, self.owner.clock, request.wait.total_seconds())
+            later.reply(record.step)
+
+        self.spawn_task(wait(), name=f"wait for sign-in {request.sign_in_id}")
+        return later
+
     async def _enter_code(self, record: Record, code: str) -> None:
         attempt = record.attempt
         assert attempt is not None
         profile = await attempt.enter_code(code)
         if profile is None:
-            record.step = replace(record.step, state="password_needed", error=None)
+            record.take(replace(record.step, state="password_needed", error=None))
         else:
             await self._keep(record, attempt, profile)
 
@@ -191,7 +268,7 @@ class SignIn(TaskActor):
         self._done(record, profile.account_id)
 
     def _done(self, record: Record, account_id: AccountId) -> None:
-        record.step = replace(record.step, state="done", account_id=account_id, error=None)
+        record.take(replace(record.step, state="done", account_id=account_id, error=None))
         accounts = self.owner.get("accounts")
         if accounts is not None:  # it starts what is stored when it comes
             with suppress(ActorDeadError, MailboxFull):
@@ -199,12 +276,12 @@ class SignIn(TaskActor):
 
     async def _refuse(self, record: Record, fault: SignInRefused) -> None:
         if fault.enter_again:
-            record.step = replace(record.step, error=str(fault))
+            record.take(replace(record.step, error=str(fault)))
         else:
             await self._end(record, error=str(fault))
 
     async def _end(self, record: Record, *, error: str) -> None:
-        record.step = replace(record.step, state="failed", error=error)
+        record.take(replace(record.step, state="failed", error=error))
         await self._close(record)
 
     async def _close(self, record: Record) -> None:
@@ -223,6 +300,19 @@ class SignIn(TaskActor):
 
     def _attempt(self, key: SessionKey | None) -> Attempt:
         return Attempt(self._settings.telegram, datacenter=self._datacenter, loopback_only=self._loopback_only, key=key)
+
+
+async def _first_of(event: asyncio.Event, clock: Clock, seconds: float) -> None:
+    """Wait for the event, or so long on the actors' clock."""
+    over = asyncio.Event()
+    timer = clock.call_later(seconds, over.set)
+    waits = [asyncio.ensure_future(each.wait()) for each in (event, over)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        timer.cancel()
+        for each in waits:
+            each.cancel()
 
 
 async def refuse_in_an_incident(alerts: Alerts) -> None:

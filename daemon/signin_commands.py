@@ -1,5 +1,6 @@
 """``login`` and ``session import``: through the running daemon, else on their own."""
 
+import io
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -16,21 +17,30 @@ if TYPE_CHECKING:
 
 TIMEOUT = 90.0
 """Seconds for a step: the daemon waits up to 75 for Telegram."""
+QR_POLL = 5
+"""Seconds after which it is looked whether a new code is to be shown."""
 ENTRIES = 3
 """Wrong entries that are forgiven where a person types them."""
 SESSION_MOST = 64 * 1024 * 1024
 
 
 @click.command()
-@click.option("--phone", required=True, help="The account's number with its country code: +4930123456.")
+@click.option("--phone", help="The account's number with its country code: +4930123456.")
+@click.option("--qr", is_flag=True, help="Show a QR code instead, to be scanned by the account's own app.")
 @click.option("--code", help="The code that Telegram sent. Default: it is asked for.")
 @daemon_options
-def login(target: Target, phone: str, code: str | None, *, as_json: bool) -> None:
+def login(target: Target, phone: str | None, code: str | None, *, qr: bool, as_json: bool) -> None:
     """Sign a user in: Telegram sends a code, which is asked for; so is a two-factor password.
 
     The running daemon signs in and starts to collect at once. Where none runs and no --url is given, the session goes
-    straight into the store of the settings.
+    straight into the store of the settings. --qr needs a running daemon.
     """
+    if qr == (phone is not None):
+        raise click.UsageError("give one of --phone and --qr")
+    if phone is None:
+        step = _by_qr(target.daemon(), Prompts(None))
+        _tell(int(step["account_id"]), as_json=as_json)
+        return
     if not 5 <= sum(each.isdecimal() for each in phone) <= 20:
         fail("--phone must be a number with its country code, such as +4930123456", USAGE)
     prompts = Prompts(code)
@@ -44,8 +54,32 @@ def login(target: Target, phone: str, code: str | None, *, as_json: bool) -> Non
     _tell(int(step["account_id"]), as_json=as_json)
 
 
+def _by_qr(daemon: Daemon, prompts: "Prompts") -> Any:
+    """Show each code until one is scanned. They go to stderr: stdout is for the result."""
+    step = daemon.post("/signin/qr", timeout=TIMEOUT).document
+    path, shown = f"/signin/{step['sign_in_id']}", None
+    while step["state"] == "scan_needed":
+        if step["qr_link"] != shown:
+            shown = step["qr_link"]
+            _show_qr(shown)
+        step = daemon.get(path, {"wait": QR_POLL}, timeout=TIMEOUT).document
+    return _entered(daemon, step, prompts)
+
+
+def _show_qr(link: str) -> None:
+    import segno
+
+    picture = io.StringIO()
+    segno.make(link, error="l", micro=False).terminal(picture, compact=True, border=2)
+    click.echo(picture.getvalue(), err=True)
+    click.echo("Telegram > Settings > Devices > Link Desktop Device: scan this code.", err=True)
+
+
 def _through_daemon(daemon: Daemon, phone: str, prompts: "Prompts") -> Any:
-    step = daemon.post("/signin", {"phone": phone}, timeout=TIMEOUT).document
+    return _entered(daemon, daemon.post("/signin", {"phone": phone}, timeout=TIMEOUT).document, prompts)
+
+
+def _entered(daemon: Daemon, step: Any, prompts: "Prompts") -> Any:
     path = f"/signin/{step['sign_in_id']}"
     for state, name, ask in (("code_needed", "code", prompts.code), ("password_needed", "password", prompts.password)):
         wrong, left = None, ENTRIES

@@ -1,6 +1,7 @@
 """Signing in."""
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Literal
 
 from actors.messages.ids import AccountId, SignInId
@@ -12,11 +13,15 @@ class SignInStep:
     """Where a sign-in stands; also what HTTP answers. ``error`` is a sentence that can be shown, without secrets."""
 
     sign_in_id: SignInId
-    state: Literal["code_needed", "password_needed", "done", "failed"]
+    state: Literal["code_needed", "scan_needed", "password_needed", "done", "failed"]
     account_id: AccountId | None = None
     """Who has signed in; only when done."""
     error: str | None = None
     """Why it failed; or, while a code or password is still needed, what was wrong with the last one."""
+    qr_link: str | None = field(default=None, repr=False)
+    """What a QR code is to show, while a scan is needed. Whoever's app scans it is signed in here."""
+    qr_expires_at: datetime | None = None
+    """Before that the next link stands here: a link lives for about 30 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +29,19 @@ class StartSignIn(Request[SignInStep]):
     """Ask ``signin`` to have Telegram send a code. Takes as long as Telegram does: allow 60 s. Ends in 10 minutes."""
 
     phone: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartQrSignIn(Request[SignInStep]):
+    """Ask ``signin`` for a QR code to be scanned by the account's own app; otherwise as ``StartSignIn``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeSignIn(Request[SignInStep]):
+    """Ask how far a sign-in is; with ``wait`` answered when its step changes next, or after that time."""
+
+    sign_in_id: SignInId
+    wait: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

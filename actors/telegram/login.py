@@ -1,9 +1,12 @@
-"""Signing in: by phone, code and password, by a bot's token, or with a key that was made elsewhere."""
+"""Signing in: by phone, code and password, by QR code, by a bot's token, or with a key that was made elsewhere."""
 
 import asyncio
+import base64
 import sqlite3
 import struct
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from telethon import errors, password
@@ -23,6 +26,8 @@ from actors.telegram.session import AccountSession
 from config.model import Datacenter, Telegram
 
 UNREACHABLE = "Telegram can't be reached"
+SHOWN_LEAST, SHOWN_MOST = 5.0, 30.0
+"""Seconds that a QR code is shown: the service's live for 30, told by its clock, which may differ from ours."""
 _NOBODY = "nobody is signed in with this session"
 _TEXTS = {
     "PHONE_NUMBER_INVALID": "this is no phone number",
@@ -65,6 +70,15 @@ async def save(accounts: Accounts, profile: Profile, key: SessionKey) -> None:
     await accounts.set_state(profile.account_id, "connecting", None)
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a QR code shows."""
+
+    link: str = field(repr=False)
+    seconds: float
+    """Until the next one is to be shown."""
+
+
 class Attempt:
     """One attempt at signing in, with a client and a key of its own. Always ``close`` it."""
 
@@ -82,10 +96,12 @@ class Attempt:
             settings,
             datacenter=datacenter,
             loopback_only=loopback_only,
-            on_update=lambda _: None,
+            on_update=self._take_push,
             on_doubt=lambda: None,
-            receive_updates=False,
+            receive_updates=key is None,
         )
+        self.scanned = asyncio.Event()
+        """Set once the code that was shown has been scanned: ask again with ``show``."""
         self._phone = ""
         self._code_hash = ""
 
@@ -111,6 +127,41 @@ class Attempt:
                 return None
             raise
         return self._profile_of(answer)
+
+    async def show(self, besides: Sequence[AccountId] = ()) -> Shown | Profile | None:
+        """The next QR code; who has signed in, once one was scanned; None where a password is asked for too.
+
+        An app offers no account among ``besides``. Raises: SignInRefused.
+        """
+        self.scanned.clear()
+        ask = functions.auth.ExportLoginTokenRequest(self._client.api_id, self._client.api_hash, list(besides))
+        try:
+            answer = await self._ask(ask)
+            if type(answer) is types.auth.LoginTokenMigrateTo:
+                answer = await self._ask_in(answer.dc_id, functions.auth.ImportLoginTokenRequest(answer.token))
+        except SignInRefused as fault:
+            if fault.name == "SESSION_PASSWORD_NEEDED":
+                return None
+            raise
+        if type(answer) is types.auth.LoginTokenSuccess:
+            return self._profile_of(answer.authorization)
+        left = (answer.expires - datetime.now(UTC)).total_seconds()
+        token = base64.urlsafe_b64encode(answer.token).decode().rstrip("=")
+        return Shown(f"tg://login?token={token}", min(max(left, SHOWN_LEAST), SHOWN_MOST))
+
+    def _take_push(self, raw: Any) -> None:
+        updates = getattr(raw, "updates", None) or (getattr(raw, "update", None),)
+        if any(type(update) is types.UpdateLoginToken for update in updates):
+            self.scanned.set()
+
+    async def _ask_in(self, dc_id: int, request: Any) -> Any:
+        """In the data centre where the account lives, to which the client moves. Raises: SignInRefused."""
+        try:
+            async with asyncio.timeout(CONNECT_LIMIT):
+                await self._client._switch_dc(dc_id)  # noqa: SLF001 - as Telethon itself does for a number
+        except FAULTS as fault:
+            raise _refusal(fault) from None
+        return await self._ask(request)
 
     async def enter_password(self, secret: str) -> Profile:
         """Who has signed in. The password itself never leaves (SRP). Raises: SignInRefused."""

@@ -1,14 +1,25 @@
-"""Signing users in over HTTP: by phone, code and password, or with a session made elsewhere."""
+"""Signing users in over HTTP: by phone, code and password, by QR code, or with a session made elsewhere."""
 
+import io
 import re
+from datetime import timedelta
 
+import segno
 from aiohttp import web
 
 from actors.messages.ids import SignInId
-from actors.messages.signin import EnterCode, EnterPassword, ImportSession, SignInStep, StartSignIn
+from actors.messages.signin import (
+    DescribeSignIn,
+    EnterCode,
+    EnterPassword,
+    ImportSession,
+    SignInStep,
+    StartQrSignIn,
+    StartSignIn,
+)
 from actors.runtime.message import Request
 from daemon.admin.access import Role
-from daemon.admin.asking import STORE, ask, fields, query, respond
+from daemon.admin.asking import ASK_TIMEOUT, STORE, ask, fields, query, respond, seconds
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 from daemon.admin.users import told
@@ -29,6 +40,39 @@ async def start(request: web.Request) -> web.Response:
         )
     step = await _take(request, StartSignIn(phone=phone))
     return respond(step, status=201, headers={"Location": f"/signin/{step.sign_in_id}"})
+
+
+async def start_qr(request: web.Request) -> web.Response:
+    """201 with the step, whose ``qr_link`` is to be shown as a QR code and scanned by the account's own app."""
+    query(request)
+    step = await _take(request, StartQrSignIn())
+    return respond(step, status=201, headers={"Location": f"/signin/{step.sign_in_id}"})
+
+
+async def describe(request: web.Request) -> web.Response:
+    """200 with the step as it is, or with ``wait`` once it has changed."""
+    wait = seconds(query(request, "wait"), "wait") or 0.0
+    return respond(await _described(request, wait))
+
+
+async def picture(request: web.Request) -> web.Response:
+    """The QR code that is to be scanned now, as SVG; it changes about twice a minute."""
+    query(request)
+    step = await _described(request)
+    if step.qr_link is None:
+        raise Problem(404, f"There is nothing to scan now: this sign-in is {step.state.replace('_', ' ')}")
+    svg = io.BytesIO()
+    segno.make(step.qr_link, error="m", micro=False).save(svg, kind="svg", scale=6, border=4, light="#fff")
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(body=svg.getvalue(), content_type="image/svg+xml", headers=headers)
+
+
+async def _described(request: web.Request, wait: float = 0.0) -> SignInStep:
+    question = DescribeSignIn(sign_in_id=_sign_in_id(request), wait=timedelta(seconds=wait))
+    step = await ask(request, SIGN_IN, question, timeout=wait + ASK_TIMEOUT)
+    if step.state == "failed":
+        raise Problem(422, step.error or "it failed", sign_in_id=step.sign_in_id, state=step.state)
+    return step
 
 
 async def enter_code(request: web.Request) -> web.Response:
@@ -75,6 +119,9 @@ def _sign_in_id(request: web.Request) -> SignInId:
 
 ROUTES = (
     Route("POST", "/signin", start, Role.OPERATOR),
+    Route("POST", "/signin/qr", start_qr, Role.OPERATOR),
+    Route("GET", "/signin/{sign_in_id}", describe, Role.OPERATOR),
+    Route("GET", "/signin/{sign_in_id}/qr.svg", picture, Role.OPERATOR),
     Route("POST", "/signin/{sign_in_id}/code", enter_code, Role.OPERATOR),
     Route("POST", "/signin/{sign_in_id}/password", enter_password, Role.OPERATOR),
     Route("POST", "/sessions", take_session, Role.OPERATOR),

@@ -38,6 +38,15 @@ async def test_login_asks_the_daemon_and_forgives_a_wrong_entry(telewarden, sign
     assert (code, json.loads(out)) == (0, {"id": 7, "authenticated": True})
 
 
+async def test_login_shows_each_qr_code_until_one_is_scanned(telewarden, signing):  # noqa: F811
+    code, out, err = await telewarden("login", "--qr", "--url", signing.server.url, stdin=f"{PASSWORD}\n")
+    assert (code, out) == (0, "User 7: signed in\n")
+    assert err.count("scan this code") == 3
+    assert err.count("█") > 100
+    for options in ((), ("--qr", "--phone", PHONE)):
+        assert (await telewarden("login", *options, "--url", signing.server.url))[0] == 2
+
+
 async def test_a_login_that_fails_says_why(telewarden, signing):  # noqa: F811
     async def try_(phone, stdin, word):
         code, out, err = await telewarden("login", "--phone", phone, "--url", signing.server.url, stdin=stdin)

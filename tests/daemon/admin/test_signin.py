@@ -7,20 +7,38 @@ import pytest
 
 from actors.messages.content import Profile
 from actors.messages.ids import AccountId, SignInId
-from actors.messages.signin import EnterCode, EnterPassword, ImportSession, SignInStep, StartSignIn
+from actors.messages.signin import (
+    DescribeSignIn,
+    EnterCode,
+    EnterPassword,
+    ImportSession,
+    SignInStep,
+    StartQrSignIn,
+    StartSignIn,
+)
 from actors.runtime.actor import TaskActor
 from actors.runtime.reply import Later
-from tests.daemon.admin.conftest import TOKEN, storeless
+from tests.daemon.admin.conftest import NOW, TOKEN, storeless
 
+LINK = "tg://login?token=abc"
 PHONE, CODE, PASSWORD, SESSION = "+49 30 123456", "12345", " blank first", "1session"
 USER = AccountId(7)
 
 
 class FakeSignIn(TaskActor):
-    """One account, with a password, and one session of it."""
+    """One account, with a password, and one session of it. Its second QR code is scanned."""
+
+    looks = 0
 
     def on_receive(self, message: Any) -> object:
         match message:
+            case StartQrSignIn():
+                return step("scan_needed", qr_link=f"{LINK}0", qr_expires_at=NOW)
+            case DescribeSignIn(sign_in_id="s1"):
+                self.looks += 1
+                if self.looks > 2:
+                    return step("password_needed")
+                return step("scan_needed", qr_link=f"{LINK}{self.looks}", qr_expires_at=NOW)
             case StartSignIn(phone=phone):
                 if phone == "+49 000000":
                     return step("failed", error="this is no phone number")
@@ -36,8 +54,8 @@ class FakeSignIn(TaskActor):
                 return step("failed", error="there is no such sign-in, or its time is over: begin again")
 
 
-def step(state, *, error=None):
-    return SignInStep(sign_in_id=SignInId("s1"), state=state, account_id=USER if state == "done" else None, error=error)
+def step(state, **more):
+    return SignInStep(sign_in_id=SignInId("s1"), state=state, account_id=USER if state == "done" else None, **more)
 
 
 @pytest.fixture
@@ -50,12 +68,36 @@ async def signing(face, store):
 async def test_a_user_signs_in_by_phone_code_and_password(signing):
     code, answer, headers = await signing.post("/signin", json={"phone": PHONE})
     assert code == 201
-    assert answer == {"sign_in_id": "s1", "state": "code_needed", "account_id": None, "error": None}
+    assert answer == {
+        "sign_in_id": "s1",
+        "state": "code_needed",
+        "account_id": None,
+        "error": None,
+        "qr_link": None,
+        "qr_expires_at": None,
+    }
     assert headers["Location"] == "/signin/s1"
     code, answer, _ = await signing.post("/signin/s1/code", json={"code": CODE})
     assert (code, answer["state"]) == (200, "password_needed")
     code, answer, _ = await signing.post("/signin/s1/password", json={"password": PASSWORD})
     assert (code, answer["state"], answer["account_id"]) == (200, "done", USER)
+
+
+async def test_a_user_signs_in_by_qr_code(signing):
+    code, answer, headers = await signing.post("/signin/qr")
+    assert (code, answer["state"], answer["qr_link"]) == (201, "scan_needed", f"{LINK}0")
+    assert headers["Location"] == "/signin/s1"
+    code, answer, _ = await signing.get("/signin/s1?wait=1")
+    assert (code, answer["qr_link"], answer["qr_expires_at"]) == (200, f"{LINK}1", "2026-11-23T12:00:00Z")
+    async with signing.session.get(signing.server.url + "/signin/s1/qr.svg") as picture:
+        assert (picture.status, picture.content_type) == (200, "image/svg+xml")
+        assert picture.headers["Cache-Control"] == "no-store"
+        assert b"<svg" in await picture.read()
+    code, problem, _ = await signing.get("/signin/s1/qr.svg")
+    assert (code, "password needed" in problem["detail"]) == (404, True)
+    code, problem, _ = await signing.get("/signin/gone")
+    assert (code, problem["state"]) == (422, "failed")
+    assert (await signing.get("/signin/s1?wait=601"))[0] == 400
 
 
 async def test_a_wrong_entry_says_that_it_may_be_entered_again(signing):

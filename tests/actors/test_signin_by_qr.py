@@ -1,0 +1,128 @@
+"""Signing in by QR code: shown anew until it is scanned by the account's own app, then a password where one is set."""
+
+import asyncio
+import base64
+from datetime import timedelta
+
+import pytest
+
+from actors.messages.content import Profile
+from actors.messages.rows import SessionKey
+from actors.messages.signin import (
+    AccountSignedIn,
+    CancelSignIn,
+    DescribeSignIn,
+    EnterPassword,
+    StartQrSignIn,
+)
+from actors.signin import SignIn
+from config.model import Settings
+from tests.actors.telegram.house import Ears, account_ids, fail, place_of
+
+
+@pytest.fixture
+async def told(owner):
+    heard = asyncio.Queue()
+    Ears.start(heard, key="accounts")
+    return heard
+
+
+@pytest.fixture
+async def ref(dc, store, owner, told):
+    return SignIn.start(store=store, settings=Settings(), datacenter=place_of(dc), loopback_only=True, key="signin")
+
+
+@pytest.fixture
+def ann(dc):
+    return dc.world.account(account_ids(dc)[0])
+
+
+def token_of(step):
+    text = step.qr_link.removeprefix("tg://login?token=")
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+async def changed(ref, step):
+    """The sign-in's next step."""
+    return await ref.call(DescribeSignIn(sign_in_id=step.sign_in_id, wait=timedelta(seconds=20)), timeout=30)
+
+
+async def test_a_scanned_code_becomes_a_stored_session(ref, dc, store, told, ann):
+    step = await ref.call(StartQrSignIn())
+    assert (step.state, step.error, step.account_id) == ("scan_needed", None, None)
+    assert step.qr_link not in repr(step)
+    waiting = asyncio.create_task(changed(ref, step))
+    await ref.call(DescribeSignIn(sign_in_id=step.sign_in_id))
+    dc.dc.accept_token(token_of(step), ann)
+    done = await waiting
+    assert (done.state, done.account_id, done.qr_link, done.qr_expires_at) == ("done", ann.id, None, None)
+    assert await told.get() == AccountSignedIn(account_id=ann.id)
+    assert (await store.accounts.one(ann.id)).state == "connecting"
+    assert len((await store.accounts.session(ann.id)).auth_key) == 256
+
+
+async def test_a_code_that_nobody_scans_is_replaced_until_one_is(ref, dc, ann, monkeypatch):
+    monkeypatch.setattr("actors.telegram.login.SHOWN_MOST", 0.2)
+    monkeypatch.setattr("actors.telegram.login.SHOWN_LEAST", 0.1)
+    step = await ref.call(StartQrSignIn())
+    links = {step.qr_link}
+    while len(links) < 3:
+        step = await changed(ref, step)
+        assert step.state == "scan_needed"
+        links.add(step.qr_link)
+    monkeypatch.setattr("actors.telegram.login.SHOWN_MOST", 30.0)
+    monkeypatch.setattr("actors.telegram.login.SHOWN_LEAST", 20.0)
+    step = await changed(ref, step)
+    dc.dc.accept_token(token_of(step), ann)
+    assert (await changed(ref, step)).state == "done"
+
+
+async def test_a_password_is_asked_for_after_the_scan(ref, dc, ann):
+    dc.dc.secure(ann, password="correct horse")
+    step = await ref.call(StartQrSignIn())
+    dc.dc.accept_token(token_of(step), ann)
+    step = await changed(ref, step)
+    assert (step.state, step.qr_link) == ("password_needed", None)
+    again = await ref.call(EnterPassword(sign_in_id=step.sign_in_id, password="wrong"))
+    assert (again.state, again.error) == ("password_needed", "the password is wrong")
+    done = await ref.call(EnterPassword(sign_in_id=step.sign_in_id, password="correct horse"))
+    assert (done.state, done.account_id) == ("done", ann.id)
+
+
+async def test_an_account_that_lives_in_another_data_centre_is_followed_there(ref, dc, store, ann):
+    dc.dc.secure(ann, dc_id=204)
+    step = await ref.call(StartQrSignIn())
+    dc.dc.accept_token(token_of(step), ann)
+    done = await changed(ref, step)
+    assert (done.state, done.account_id) == ("done", ann.id), done.error
+    assert (await store.accounts.session(ann.id)).dc_id == 204
+
+
+async def test_an_account_that_is_active_here_is_not_offered(ref, dc, store, ann):
+    await store.accounts.save_profile(Profile(account_id=ann.id, username=None, first_name="A", last_name=None))
+    key = SessionKey(account_id=ann.id, dc_id=203, address="127.0.0.1", port=1, auth_key=bytes(256))
+    await store.accounts.save_session(key)
+    await store.accounts.set_state(ann.id, "active", None)
+    step = await ref.call(StartQrSignIn())
+    with pytest.raises(Exception, match="AUTH_TOKEN_EXCEPTION"):
+        dc.dc.accept_token(token_of(step), ann)
+
+
+async def test_a_cancelled_code_lets_nobody_in(ref, dc, store, ann):
+    step = await ref.call(StartQrSignIn())
+    assert (await ref.call(CancelSignIn(sign_in_id=step.sign_in_id))).state == "failed"
+    over = await ref.call(DescribeSignIn(sign_in_id=step.sign_in_id, wait=timedelta(seconds=20)))
+    assert (over.state, over.qr_link) == ("failed", None)
+    dc.dc.accept_token(token_of(step), ann)
+    assert await store.accounts.all() == ()
+
+
+async def test_a_flood_at_the_first_code_is_told(ref, dc):
+    fail(dc, "auth.exportLoginToken", (420, "FLOOD_WAIT_77"))
+    step = await ref.call(StartQrSignIn())
+    assert (step.state, "wait 77 s" in step.error) == ("failed", True)
+
+
+async def test_an_unknown_sign_in_is_told_as_such(ref):
+    step = await ref.call(DescribeSignIn(sign_in_id="nobody"))
+    assert (step.state, "no such sign-in" in step.error) == ("failed", True)
