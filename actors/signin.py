@@ -46,6 +46,7 @@ ENTRIES = 3
 
 OVER = frozenset({"done", "failed"})
 UNKNOWN = "there is no such sign-in, or its time is over: begin again"
+ANOTHER = "this is another account than the one that was to sign in; it is signed out again"
 INCIDENT = "several accounts lost their keys within minutes: find out why, then close the alert key_incident"
 
 
@@ -62,6 +63,7 @@ class Record:
 
     step: SignInStep
     attempt: Attempt | None
+    expected: AccountId | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set, and replaced, whenever the step changes."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -101,10 +103,10 @@ class SignIn(TaskActor):
 
     def on_receive(self, message: SignInMessage) -> object:
         match message:
-            case StartSignIn(phone=phone):
-                return self._begin(lambda record: self._send_code(record, phone))
-            case StartQrSignIn():
-                return self._begin(self._show)
+            case StartSignIn(phone=phone, expected=expected):
+                return self._begin(lambda record: self._send_code(record, phone), expected)
+            case StartQrSignIn(expected=expected):
+                return self._begin(self._show, expected)
             case DescribeSignIn():
                 return self._describe(message)
             case ImportSession(session=source):
@@ -123,11 +125,11 @@ class SignIn(TaskActor):
 
     # --- steps -----------------------------------------------------------------------------------------------------
 
-    def _begin(self, work: Callable[[Record], Awaitable[None]]) -> object:
+    def _begin(self, work: Callable[[Record], Awaitable[None]], expected: AccountId | None = None) -> object:
         sign_in_id = SignInId(secrets.token_urlsafe(12))
         if sum(record.attempt is not None for record in self._records.values()) >= ATTEMPTS:
             return SignInStep(sign_in_id=sign_in_id, state="failed", error="too many sign-ins at the same time")
-        record = Record(SignInStep(sign_in_id=sign_in_id, state="code_needed"), None)
+        record = Record(SignInStep(sign_in_id=sign_in_id, state="code_needed"), None, expected=expected)
         self._records[sign_in_id] = record
         self.tell_later(LIFETIME, Expire(sign_in_id=sign_in_id))
         return self._apart(record, work)
@@ -249,6 +251,11 @@ class SignIn(TaskActor):
     # --- ends ------------------------------------------------------------------------------------------------------
 
     async def _keep(self, record: Record, attempt: Attempt, profile: Profile) -> None:
+        if record.expected not in (None, profile.account_id):
+            with suppress(SignInRefused):
+                await attempt.log_out()
+            await self._end(record, error=ANOTHER)
+            return
         try:
             await save(self._store.accounts, profile, attempt.key(profile.account_id))
         except StoreUnavailable:
@@ -330,10 +337,13 @@ async def sign_in(
     settings: Settings,
     datacenter: Datacenter | None = None,
     loopback_only: bool = False,
+    expected: AccountId | None = None,
     ask_code: Callable[[str | None], Awaitable[str]],
     ask_password: Callable[[str | None], Awaitable[str]],
 ) -> tuple[Profile, SessionKey]:
     """Sign in at a terminal; the asking functions get what was wrong with the entry before, or None.
+
+    Another account than ``expected`` is refused and signed out again.
 
     The caller stores what it gets with ``save``. Raises: SignInRefused, SettingsIncomplete.
     """
@@ -343,6 +353,9 @@ async def sign_in(
         profile = await _entered(ask_code, attempt.enter_code)
         if profile is None:
             profile = await _entered(ask_password, attempt.enter_password)
+        if expected not in (None, profile.account_id):
+            await attempt.log_out()
+            raise SignInRefused("ANOTHER_ACCOUNT", ANOTHER)
         return profile, attempt.key(profile.account_id)
     finally:
         await attempt.close()

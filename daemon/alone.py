@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from actors.errors import LoopbackViolated, OwnershipLost, StoreUnavailable
 from actors.messages.content import Profile
+from actors.messages.ids import AccountId
 from actors.messages.rows import SessionKey
 from actors.runtime.owner import LoopOwner, run_owner
 from actors.signin import import_session, refuse_in_an_incident, sign_in
@@ -28,8 +29,11 @@ Answer = Callable[[str | None], str]
 Found = Callable[[], Awaitable[tuple[Profile, SessionKey]]]
 
 
-def sign_in_alone(settings: Settings, phone: str, *, ask_code: Answer, ask_password: Answer) -> Profile:
-    """Sign in by phone and store the session. Raises: ``REFUSALS``."""
+def sign_in_alone(
+    settings: Settings, phone: str, *, ask_code: Answer, ask_password: Answer, expected: int | None = None
+) -> Profile:
+    """Sign in by phone and store the session, unless it is another's than ``expected``. Raises: ``REFUSALS``."""
+    who = None if expected is None else AccountId(expected)
 
     async def code(wrong: str | None) -> str:
         return ask_code(wrong)
@@ -37,7 +41,9 @@ def sign_in_alone(settings: Settings, phone: str, *, ask_code: Answer, ask_passw
     async def password(wrong: str | None) -> str:
         return ask_password(wrong)
 
-    return _keep(settings, lambda: sign_in(phone, settings=settings, ask_code=code, ask_password=password))
+    return _keep(
+        settings, lambda: sign_in(phone, settings=settings, expected=who, ask_code=code, ask_password=password)
+    )
 
 
 def import_alone(settings: Settings, session: str) -> Profile:

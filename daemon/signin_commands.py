@@ -27,9 +27,10 @@ SESSION_MOST = 64 * 1024 * 1024
 @click.command()
 @click.option("--phone", help="The account's number with its country code: +4930123456.")
 @click.option("--qr", is_flag=True, help="Show a QR code instead, to be scanned by the account's own app.")
+@click.option("--user", type=click.IntRange(1), help="Who is to sign in, by user id: another is signed out again.")
 @click.option("--code", help="The code that Telegram sent. Default: it is asked for.")
 @daemon_options
-def login(target: Target, phone: str | None, code: str | None, *, qr: bool, as_json: bool) -> None:
+def login(target: Target, phone: str | None, user: int | None, code: str | None, *, qr: bool, as_json: bool) -> None:
     """Sign a user in: Telegram sends a code, which is asked for; so is a two-factor password.
 
     The running daemon signs in and starts to collect at once. Where none runs and no --url is given, the session goes
@@ -38,25 +39,25 @@ def login(target: Target, phone: str | None, code: str | None, *, qr: bool, as_j
     if qr == (phone is not None):
         raise click.UsageError("give one of --phone and --qr")
     if phone is None:
-        step = _by_qr(target.daemon(), Prompts(None))
+        step = _by_qr(target.daemon(), user, Prompts(None))
         _tell(int(step["account_id"]), as_json=as_json)
         return
     if not 5 <= sum(each.isdecimal() for each in phone) <= 20:
         fail("--phone must be a number with its country code, such as +4930123456", USAGE)
     prompts = Prompts(code)
     try:
-        step = _through_daemon(target.daemon(), phone, prompts)
+        step = _through_daemon(target.daemon(), phone, user, prompts)
     except DaemonUnreachable:
         if target.named:
             raise
-        profile = _alone(target, lambda settings: _sign_in_alone(settings, phone, prompts))
+        profile = _alone(target, lambda settings: _sign_in_alone(settings, phone, user, prompts))
         step = {"state": "done", "account_id": profile.account_id}
     _tell(int(step["account_id"]), as_json=as_json)
 
 
-def _by_qr(daemon: Daemon, prompts: "Prompts") -> Any:
+def _by_qr(daemon: Daemon, user: int | None, prompts: "Prompts") -> Any:
     """Show each code until one is scanned. They go to stderr: stdout is for the result."""
-    step = daemon.post("/signin/qr", timeout=TIMEOUT).document
+    step = daemon.post("/signin/qr", query={"user": user}, timeout=TIMEOUT).document
     path, shown = f"/signin/{step['sign_in_id']}", None
     while step["state"] == "scan_needed":
         if step["qr_link"] != shown:
@@ -75,8 +76,9 @@ def _show_qr(link: str) -> None:
     click.echo("Telegram > Settings > Devices > Link Desktop Device: scan this code.", err=True)
 
 
-def _through_daemon(daemon: Daemon, phone: str, prompts: "Prompts") -> Any:
-    return _entered(daemon, daemon.post("/signin", {"phone": phone}, timeout=TIMEOUT).document, prompts)
+def _through_daemon(daemon: Daemon, phone: str, user: int | None, prompts: "Prompts") -> Any:
+    begun = daemon.post("/signin", {"phone": phone}, {"user": user}, timeout=TIMEOUT)
+    return _entered(daemon, begun.document, prompts)
 
 
 def _entered(daemon: Daemon, step: Any, prompts: "Prompts") -> Any:
@@ -94,10 +96,10 @@ def _entered(daemon: Daemon, step: Any, prompts: "Prompts") -> Any:
     return step
 
 
-def _sign_in_alone(settings: "Settings", phone: str, prompts: "Prompts") -> "Profile":
+def _sign_in_alone(settings: "Settings", phone: str, user: int | None, prompts: "Prompts") -> "Profile":
     from daemon.alone import sign_in_alone
 
-    return sign_in_alone(settings, phone, ask_code=prompts.code, ask_password=prompts.password)
+    return sign_in_alone(settings, phone, expected=user, ask_code=prompts.code, ask_password=prompts.password)
 
 
 class Prompts:

@@ -29,11 +29,15 @@ class StartSignIn(Request[SignInStep]):
     """Ask ``signin`` to have Telegram send a code. Takes as long as Telegram does: allow 60 s. Ends in 10 minutes."""
 
     phone: str = field(repr=False)
+    expected: AccountId | None = None
+    """Who is to sign in: another is refused and signed out again. None: anybody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartQrSignIn(Request[SignInStep]):
     """Ask ``signin`` for a QR code to be scanned by the account's own app; otherwise as ``StartSignIn``."""
+
+    expected: AccountId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

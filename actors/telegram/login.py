@@ -29,12 +29,15 @@ UNREACHABLE = "Telegram can't be reached"
 SHOWN_LEAST, SHOWN_MOST = 5.0, 30.0
 """Seconds that a QR code is shown: the service's live for 30, told by its clock, which may differ from ours."""
 _NOBODY = "nobody is signed in with this session"
+_BY_QR = "sign in by QR code"
 _TEXTS = {
     "PHONE_NUMBER_INVALID": "this is no phone number",
     "PHONE_NUMBER_UNOCCUPIED": "no account of Telegram has this number",
     "PHONE_NUMBER_BANNED": "Telegram has banned this number",
     "PHONE_NUMBER_FLOOD": "Telegram has sent too many codes to this number: try tomorrow",
     "PHONE_PASSWORD_FLOOD": "too many attempts with this number: try tomorrow",
+    "UPDATE_APP_TO_LOGIN": f"Telegram wants a newer program for this sign-in: update Telewarden, or {_BY_QR}",
+    "PHONE_NUMBER_APP_SIGNUP_FORBIDDEN": "no account of Telegram has this number",
     "PHONE_CODE_EXPIRED": "the code has expired: begin again",
     "PHONE_CODE_INVALID": "the code is wrong",
     "PHONE_CODE_EMPTY": "the code is wrong",
@@ -113,8 +116,9 @@ class Attempt:
                 self._phone, self._client.api_id, self._client.api_hash, types.CodeSettings()
             )
         )
-        if type(sent) is not types.auth.SentCode:
-            raise SignInRefused("SENT_CODE_UNKNOWN", "Telegram wants something else than a code for this number")
+        wanted = wanted_instead(sent)
+        if wanted is not None:
+            raise SignInRefused("OTHER_THAN_A_CODE", wanted)
         self._code_hash = sent.phone_code_hash
 
     async def enter_code(self, code: str) -> Profile | None:
@@ -167,10 +171,17 @@ class Attempt:
         """Who has signed in. The password itself never leaves (SRP). Raises: SignInRefused."""
         account = await self._ask(functions.account.GetPasswordRequest())
         try:
-            check = password.compute_check(account, secret)
+            # 90 ms of arithmetic: beside the loop, which has others to serve.
+            check = await asyncio.to_thread(password.compute_check, account, secret)
         except ValueError:
             raise SignInRefused("PASSWORD_KIND_UNKNOWN", "this kind of password isn't known here") from None
-        return self._profile_of(await self._ask(functions.auth.CheckPasswordRequest(check)))
+        try:
+            return self._profile_of(await self._ask(functions.auth.CheckPasswordRequest(check)))
+        except SignInRefused as fault:
+            if fault.name == "PASSWORD_HASH_INVALID" and account.pending_reset_date is not None:
+                day = f"{account.pending_reset_date:%Y-%m-%d %H:%M} UTC"
+                raise SignInRefused(fault.name, f"{fault}; its reset is under way, and over at {day}") from None
+            raise
 
     async def enter_token(self, token: str) -> Profile:
         """Which bot has signed in. Raises: SignInRefused."""
@@ -211,6 +222,20 @@ class Attempt:
                 return await self._client(request)
         except FAULTS as fault:
             raise _refusal(fault) from None
+
+
+def wanted_instead(sent: Any) -> str | None:
+    """What Telegram wants of this number instead of a code to be entered here, in words; None where it sent one."""
+    match sent:
+        case types.auth.SentCode(type=types.auth.SentCodeTypeSetUpEmailRequired()):
+            return f"Telegram wants an e-mail address for this number: set one up in an official app, or {_BY_QR}"
+        case types.auth.SentCode(type=types.auth.SentCodeTypeFirebaseSms()):
+            return f"Telegram gives this number's code to official apps alone: {_BY_QR}"
+        case types.auth.SentCode():
+            return None
+        case types.auth.SentCodePaymentRequired():
+            return f"Telegram wants to be paid for a code to this number: {_BY_QR}"
+    return f"Telegram wants something else than a code for this number: {_BY_QR}"
 
 
 def _refusal(fault: BaseException) -> SignInRefused:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import segno
 from aiohttp import web
 
-from actors.messages.ids import SignInId
+from actors.messages.ids import AccountId, SignInId
 from actors.messages.signin import (
     DescribeSignIn,
     EnterCode,
@@ -19,7 +19,7 @@ from actors.messages.signin import (
 )
 from actors.runtime.message import Request
 from daemon.admin.access import Role
-from daemon.admin.asking import ASK_TIMEOUT, STORE, ask, fields, query, respond, seconds
+from daemon.admin.asking import ASK_TIMEOUT, INT64_MAX, STORE, ask, fields, integer, query, respond, seconds
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 from daemon.admin.users import told
@@ -32,20 +32,19 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 async def start(request: web.Request) -> web.Response:
     """201 with the step: Telegram has sent a code."""
-    query(request)
+    expected = _expected(request)
     (phone,) = await fields(request, "phone")
     if not 5 <= sum(each.isdecimal() for each in phone) <= 20:
         raise Problem(
             400, "The field 'phone' must be a number with its country code, such as +4930123456", field="phone"
         )
-    step = await _take(request, StartSignIn(phone=phone))
+    step = await _take(request, StartSignIn(phone=phone, expected=expected))
     return respond(step, status=201, headers={"Location": f"/signin/{step.sign_in_id}"})
 
 
 async def start_qr(request: web.Request) -> web.Response:
     """201 with the step, whose ``qr_link`` is to be shown as a QR code and scanned by the account's own app."""
-    query(request)
-    step = await _take(request, StartQrSignIn())
+    step = await _take(request, StartQrSignIn(expected=_expected(request)))
     return respond(step, status=201, headers={"Location": f"/signin/{step.sign_in_id}"})
 
 
@@ -108,6 +107,12 @@ async def _take(request: web.Request, message: Request[SignInStep]) -> SignInSte
         return step
     again = "" if step.state == "failed" else ": enter it again"
     raise Problem(422, step.error[:1].upper() + step.error[1:] + again, sign_in_id=step.sign_in_id, state=step.state)
+
+
+def _expected(request: web.Request) -> AccountId | None:
+    """``?user=ID``: who is to sign in; another is refused and signed out again."""
+    params = query(request, "user")
+    return AccountId(integer(params, "user", default=0, low=1, high=INT64_MAX)) if "user" in params else None
 
 
 def _sign_in_id(request: web.Request) -> SignInId:

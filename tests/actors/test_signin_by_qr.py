@@ -5,17 +5,22 @@ import base64
 from datetime import timedelta
 
 import pytest
+from telethon.tl import types
 
 from actors.messages.content import Profile
+from actors.messages.ids import AccountId
 from actors.messages.rows import SessionKey
 from actors.messages.signin import (
     AccountSignedIn,
     CancelSignIn,
     DescribeSignIn,
+    EnterCode,
     EnterPassword,
     StartQrSignIn,
+    StartSignIn,
 )
 from actors.signin import SignIn
+from actors.telegram.login import wanted_instead
 from config.model import Settings
 from tests.actors.telegram.house import Ears, account_ids, fail, place_of
 
@@ -126,3 +131,45 @@ async def test_a_flood_at_the_first_code_is_told(ref, dc):
 async def test_an_unknown_sign_in_is_told_as_such(ref):
     step = await ref.call(DescribeSignIn(sign_in_id="nobody"))
     assert (step.state, "no such sign-in" in step.error) == ("failed", True)
+
+
+@pytest.mark.parametrize("by_qr", [True, False])
+async def test_another_account_than_the_expected_is_signed_out_again(ref, dc, store, ann, by_qr):
+    if by_qr:
+        step = await ref.call(StartQrSignIn(expected=AccountId(ann.id + 1)))
+        dc.dc.accept_token(token_of(step), ann)
+        over = await changed(ref, step)
+    else:
+        step = await ref.call(StartSignIn(phone="+" + ann.phone, expected=AccountId(ann.id + 1)))
+        over = await ref.call(EnterCode(sign_in_id=step.sign_in_id, code=dc.code("+" + ann.phone)))
+    assert (over.state, "another account" in over.error) == ("failed", True)
+    assert await store.accounts.all() == ()
+    assert dc.requests()["by_account"][str(ann.id)]["auth.logOut"] == 1
+
+
+def code_of(kind):
+    return types.auth.SentCode(type=kind, phone_code_hash="h")
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (code_of(types.auth.SentCodeTypeApp(5)), None),
+        (code_of(types.auth.SentCodeTypeSms(5)), None),
+        (code_of(types.auth.SentCodeTypeEmailCode(email_pattern="a*b", length=5)), None),
+        (code_of(types.auth.SentCodeTypeSetUpEmailRequired()), "e-mail"),
+        (code_of(types.auth.SentCodeTypeFirebaseSms(length=5)), "official apps"),
+        (types.auth.SentCodePaymentRequired("p", "h", "e", "s", 1, "USD", 1), "paid"),
+        (types.auth.SentCodeSuccess(authorization=None), "something else"),
+    ],
+)
+def test_what_telegram_wants_instead_of_a_code_is_said_in_words(sent, words):
+    said = wanted_instead(sent)
+    assert (said is None) == (words is None)
+    assert words is None or (words in said and "QR code" in said)
+
+
+async def test_a_program_that_is_too_old_is_told_so_in_words(ref, dc, ann):
+    fail(dc, "auth.sendCode", (406, "UPDATE_APP_TO_LOGIN"))
+    step = await ref.call(StartSignIn(phone="+" + ann.phone))
+    assert (step.state, "newer program" in step.error) == ("failed", True)

@@ -98,6 +98,8 @@ async def test_a_user_signs_in_by_qr_code(signing):
     code, problem, _ = await signing.get("/signin/gone")
     assert (code, problem["state"]) == (422, "failed")
     assert (await signing.get("/signin/s1?wait=601"))[0] == 400
+    assert (await signing.post("/signin/qr?user=7"))[0] == 201
+    assert (await signing.post("/signin/qr?user=seven"))[0] == 400
 
 
 async def test_a_wrong_entry_says_that_it_may_be_entered_again(signing):
