@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
+ATTEMPTS = 3
+"""Of one who has no patience."""
 ASK_WITHIN = 900.0
 """Seconds for an answer, most of them spent in the account's line."""
 
@@ -30,8 +32,11 @@ class Readers:
         self._owner = owner
         self._rng = rng
 
-    async def ask(self, channel_id: ChannelId, request: Request[R]) -> R:
-        """The answer of whoever reads the channel now. Raises: Refused."""
+    async def ask(self, channel_id: ChannelId, request: Request[R], *, patient: bool = True) -> R:
+        """The answer of whoever reads the channel now. Raises: Refused.
+
+        Without patience also FloodWaited, and whatever the third attempt ends with.
+        """
         failures = 0
         while True:
             try:
@@ -40,6 +45,8 @@ class Readers:
                     raise ActorMissing(f"a reader for channel {channel_id}")
                 return await self._owner.find(f"account/{reader}").call(request, timeout=ASK_WITHIN)
             except FloodWaited as fault:
+                if not patient:
+                    raise
                 # The errand waits with its reader, as the channel does.
                 await pause(self._owner.clock, fault.wait.total_seconds())
             except Refused:
@@ -49,6 +56,8 @@ class Readers:
                 if isinstance(fault, ChannelLost):
                     lost = MembershipLost(account_id=fault.account_id, channel_id=channel_id, cause=fault.cause)
                     post(self._owner, "roster", lost)
+                if not patient and failures == ATTEMPTS:
+                    raise
                 logger.debug("an errand for channel %s asks again: %s", channel_id, fault)
                 await pause(self._owner.clock, retry_after(failures, self._rng))
 

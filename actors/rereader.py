@@ -13,7 +13,7 @@ from typing import assert_never
 
 from actors.channel import key_of
 from actors.coverage import PAGE, Coverage, add, next_page, proven
-from actors.errors import Refused, StoreUnavailable
+from actors.errors import FloodWaited, Refused, StoreUnavailable
 from actors.messages.account import FetchHistory
 from actors.messages.channel import Mend
 from actors.messages.ids import ChannelId, Span
@@ -65,6 +65,13 @@ def next_look(after: timedelta, now: datetime, waiting: tuple[datetime, ...]) ->
     return min(patience, waiting[PAGE - 1] + after) if len(waiting) >= PAGE else patience
 
 
+def rest_after(fault: Exception) -> timedelta:
+    """How long a plan rests in a channel that couldn't be read again."""
+    if isinstance(fault, FloodWaited):
+        return fault.wait
+    return REFUSED_REST if isinstance(fault, Refused) else AGAIN_AFTER
+
+
 class Rereader(TaskActor):
     """One step at a time for each channel and plan; a step that fails is taken again."""
 
@@ -108,7 +115,7 @@ class Rereader(TaskActor):
             await self._rereads.keep(due, upto_id=upto_id, due_at=due_at)
         except (*ASK_FAULTS, StoreUnavailable) as fault:
             logger.info("channel %s is read again later: %s", due.channel_id, fault)
-            await self._postpone(due, now + (REFUSED_REST if isinstance(fault, Refused) else AGAIN_AFTER))
+            await self._postpone(due, now + rest_after(fault))
         await self.ref.send(RereadDone(due=due))
 
     async def _read_due(self, due: DueReread, now: datetime) -> tuple[int, datetime]:
@@ -135,7 +142,8 @@ class Rereader(TaskActor):
         done: Coverage = ()
         while (page := next_page(done, *span)) is not None:
             ask = FetchHistory(channel_id=channel_id, offset_id=page.offset_id, limit=page.limit, road="backfill")
-            history = await self._readers.ask(channel_id, ask)
+            # One that waits here would keep others from being read: a plan has its due time to wait by.
+            history = await self._readers.ask(channel_id, ask, patient=False)
             read = proven(page, history.lowest_id)
             posts = tuple(post for post in history.posts if read[0] <= post.message_id <= read[1])
             mend = Mend(span=read, posts=posts, pts=history.pts, series=True)

@@ -6,9 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from actors.coverage import PAGE
-from actors.rereader import next_look
+from actors.errors import FloodWaited, Refused, TryAgain
+from actors.messages.ids import AccountId
+from actors.rereader import next_look, rest_after
+from actors.runtime.errors import ActorMissing
 from config.model import Start
 from sandbox.faults import Turbulence
+from tests.actors.telegram.house import fail
 from tests.adversity.hours import hurried_tree
 from tests.adversity.test_costs import caught_up
 from tests.daemon.store.rows import ask
@@ -94,6 +98,46 @@ async def test_each_plan_reads_new_posts_again_once_a_page_a_call_through_a_rest
         assert [point.views for point in stats.series] == [10_000 + new[5]] * 2
         assert stats.now.views == 10_000 + new[5]
         assert await store.posts.stats(channel.id, new[-1] + 1) is None
+
+
+async def test_what_can_not_be_read_again_now_rests_and_keeps_nobody_waiting(store, dsn):
+    shape = {"accounts": 1, "channels": 1, "posts": 40, "collection": {"reread_after": PLANS[:1]}}
+    async with hurried_tree(store, dsn, faster=20, start=Start(policy="all"), **shape) as tree:
+        await tree.signed_in()
+        await tree.parse()
+        await caught_up(tree)
+        (channel,) = tree.sandbox.dc.world.channels.values()
+
+        async def begun():
+            return await ask(dsn, "SELECT 1 FROM rereads")
+
+        await tree.until(begun)
+        tree.sandbox.dc.publish(channel, count=3)
+        await caught_up(tree)
+        fail(tree.sandbox, "messages.getHistory", (420, "FLOOD_WAIT_4000"), count=0)
+        before = tree.calls("messages.getHistory")
+        Years(tree, dsn).leap(2 * HOUR)
+
+        async def rests():
+            ((due_at,),) = await ask(dsn, "SELECT due_at FROM rereads")
+            return due_at > tree.owner.clock.now() + timedelta(seconds=3500)
+
+        await tree.until(rests)
+        assert tree.calls("messages.getHistory") - before == 1
+        assert await ask(dsn, "SELECT 1 FROM post_series") == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "rest"),
+    [
+        (FloodWaited(AccountId(1), "messages.getHistory", timedelta(seconds=77)), timedelta(seconds=77)),
+        (Refused(AccountId(1), "messages.getHistory", "X"), HOUR),
+        (TryAgain(AccountId(1), "messages.getHistory", "X"), 5 * MINUTE),
+        (ActorMissing("a reader"), 5 * MINUTE),
+    ],
+)
+def test_it_rests_as_long_as_its_fault_says(fault, rest):
+    assert rest_after(fault) == rest
 
 
 async def test_without_plans_nothing_is_read_again(store, dsn):
