@@ -53,6 +53,8 @@ class Source:
     posts_per_day: float
     older: float = 0.0
     """Messages that its running backfill, or one that is wished for, has yet to bring."""
+    wished: bool = False
+    """Whether it is asked about: then it is answered also where nothing is to be brought."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +179,7 @@ def _cost(method: str, calls: float, pace: Pace | None) -> Cost:
 
 def _backfills(read: Iterable[Source], pages_per_day: float | None, now: datetime) -> list[BackfillCosts]:
     """They share the account: each ends with the last of them, at the latest."""
-    wanted = [source for source in read if source.older > 0]
+    wanted = [source for source in read if source.older > 0 or source.wished]
     calls = {source.channel_id: math.ceil(source.older / PAGE) for source in wanted}
     ends_at = None
     if pages_per_day is not None:

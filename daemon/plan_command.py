@@ -66,6 +66,9 @@ def lines(document: dict[str, Any]) -> list[str]:
             verdict = "" if cost["fits"] else "  DOESN'T FIT"
             told.append(f"  {cost['method']}: at most {cost['calls_per_day']} calls a day, {limit}{verdict}")
     for backfill in document["backfills"]:
+        if not backfill["calls"]:
+            told.append(f"Backfill of {backfill['channel']}: nothing older is missing")
+            continue
         end = (
             "waits for somebody who can read it" if backfill["ends_at"] is None else f"ends {backfill['ends_at'][:16]}Z"
         )

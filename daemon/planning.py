@@ -79,12 +79,14 @@ async def gather(store: Store, planned: Planned, now: datetime, wish: Wish | Non
 
 
 def _source(row: ChannelRow, posts_per_day: float, known: set[AccountId], wish: Wish | None) -> Source:
+    is_wished = wish is not None and wish.channel_id == row.channel_id
     return Source(
         channel_id=row.channel_id,
         name=f"@{row.username}" if row.username else row.title,
         reader_id=row.reader_id if row.reader_id in known and row.condition == "active" else None,
         posts_per_day=posts_per_day,
-        older=older(row, wish if wish is not None and wish.channel_id == row.channel_id else None),
+        older=older(row, wish if is_wished else None),
+        wished=is_wished,
     )
 
 

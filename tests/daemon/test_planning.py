@@ -77,6 +77,9 @@ async def test_the_command_goes_by_the_file_and_refuses_what_does_not_fit(telewa
     assert "messages.getPeerDialogs: at most " in out
     assert "Backfill of @news: 100 posts, 1 calls, ends 20" in out
     assert f"Read by nobody now: channel {SPORT}" in out
+    await filled.posts.record([record(covered=(1, 100), road="backfill")])
+    code, out, _ = await telewarden("plan", "--backfill", "@news", "--url", face.server.url)
+    assert (code, "Backfill of @news: nothing older is missing" in out) == (0, True)
     await filled.accounts.save_pace(USER, "messages.getPeerDialogs", Pace(20, 60.0))
     file = tmp_path / "hasty.yaml"
     file.write_text("schedules: [{every: 10s}, {name: b, every: 10s}, {name: c, every: 10s}]\n")
