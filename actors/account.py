@@ -47,7 +47,7 @@ from actors.ports import Store
 from actors.runtime.actor import TaskActor
 from actors.runtime.errors import ActorDeadError, RuntimeFault
 from actors.runtime.reply import Later
-from actors.telegram.alarms import alert_of
+from actors.telegram.alarms import alert_of, is_short_of_room
 from actors.telegram.belonging import Belonging
 from actors.telegram.budget import Budgets, starting_paces
 from actors.telegram.caller import Caller, CallMetrics, NoMetrics
@@ -311,6 +311,7 @@ class Account(TaskActor):
         """Be taken in by the roster before anyone is told that this user is signed in: a parse must find channels."""
         memberships = tuple(self._feed.memberships.values())
         self._introduced = True
+        self._tell_of_room(len(memberships))
         introduction = Introduce(account_id=self._id, memberships=memberships, complete=self._belonging.complete)
         try:
             self._take_reading(await self.owner.find("roster").call(introduction))
@@ -389,6 +390,12 @@ class Account(TaskActor):
             self._outlet.gap_closes()
         if self._caller is not None:  # connecting does all this of itself
             self._put(request, first=True)
+
+    def _tell_of_room(self, joined: int) -> None:
+        if is_short_of_room(joined):
+            self._tell_operator(RaiseAlert(kind="room_short", account_id=self._id, cause="channels"))
+        else:
+            self._tell_operator(EndAlert(kind="room_short", account_id=self._id))
 
     def _tell_operator(self, alert: RaiseAlert | EndAlert) -> None:
         post(self.owner, "alerts", alert)

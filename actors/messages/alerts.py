@@ -20,6 +20,7 @@ AlertKind = Literal[
     "refused",
     "service_failing",
     "overfull",
+    "room_short",
 ]
 """docs/alerts.md says of each when it is raised and when it is over."""
 

@@ -20,6 +20,18 @@ EVERYDAY = frozenset({"USERNAME_NOT_OCCUPIED", "USERNAME_INVALID", "CHANNEL_PRIV
 DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
 
 
+JOINED_MOST = (500, 1000)
+"""Channels that an account can belong to, and with Premium (docs/telegram.md)."""
+ROOM = 0.1
+"""The part of them below which an operator is told."""
+
+
+def is_short_of_room(joined: int) -> bool:
+    """Whether an account has little room for more channels; one that is beyond the usual limit has Premium."""
+    most = next((most for most in JOINED_MOST if joined <= most), joined)
+    return most - joined < most * ROOM
+
+
 def alert_of(decision: ActorsError, name: str, *, known: bool) -> RaiseAlert | None:
     """What the operator is told of a fault. ``name``: Telegram's; ``known``: whether there is a row for it."""
     match decision:

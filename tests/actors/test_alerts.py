@@ -8,7 +8,7 @@ import pytest
 from actors.errors import AccountUnusable, FloodWaited, Refused, TryAgain
 from actors.messages.alerts import EndAlert, RaiseAlert
 from actors.messages.ids import AccountId, ChannelId
-from actors.telegram.alarms import FAILING, PROBE_EVERY, Circuit, alert_of
+from actors.telegram.alarms import FAILING, PROBE_EVERY, Circuit, alert_of, is_short_of_room
 from sandbox.faults import Rule
 from tests.adversity.tree import running_tree
 from tests.daemon.store.rows import ask
@@ -45,6 +45,13 @@ def test_of_which_faults_the_operator_is_told(decision, name, known, kind):
     alert = alert_of(decision, name, known=known)
     assert (alert and alert.kind) == kind
     assert alert is None or alert.account_id == ME
+
+
+@pytest.mark.parametrize(
+    ("joined", "short"), [(0, False), (450, False), (451, True), (500, True), (501, False), (901, True), (2000, True)]
+)
+def test_an_account_with_little_room_for_channels_is_told_of(joined, short):
+    assert is_short_of_room(joined) is short
 
 
 def test_a_circuit_opens_after_five_minutes_of_failures_and_lets_one_call_a_minute_through():
