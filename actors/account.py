@@ -13,6 +13,7 @@ from typing import Any, assert_never
 
 from actors import log
 from actors.errors import (
+    REFUSED_REST,
     AccountUnusable,
     ActorsError,
     FloodWaited,
@@ -47,7 +48,7 @@ from actors.ports import Store
 from actors.runtime.actor import TaskActor
 from actors.runtime.errors import ActorDeadError, RuntimeFault
 from actors.runtime.reply import Later
-from actors.telegram.alarms import alert_of, is_short_of_room
+from actors.telegram.alarms import DEAD_KEYS, alert_of, is_short_of_room
 from actors.telegram.belonging import Belonging
 from actors.telegram.budget import Budgets, starting_paces
 from actors.telegram.caller import Caller, CallMetrics, NoMetrics
@@ -77,12 +78,8 @@ elsewhere hears of it in no other way, and its channels are to go on within a mi
 MUTE = 25.0
 """Seconds of calls without any answer, and without a push, after which the client is given up and its channels are
 heard by others: Telethon takes what it was asked over to each new connection, so none of it fails when one falls."""
-REFUSED_REST = 3600.0
-"""Seconds until an account connects again whose coming up was refused: asking sooner won't change it."""
 INTRODUCE_AGAIN = 2.0
 """Seconds until an introduction that a busy or restarting roster didn't answer is made once more."""
-DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
-"""States in which the key is wiped: it opens nothing any more, and asking with it again can only harm."""
 
 OVER_WHEN_ACTIVE: tuple[AlertKind, ...] = ("key_dead", "frozen", "account_parked")
 

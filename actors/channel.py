@@ -14,7 +14,7 @@ from functools import partial
 from typing import assert_never
 
 from actors.coverage import PageWanted
-from actors.errors import ChannelLost, FloodWaited, Refused
+from actors.errors import REFUSED_REST, ChannelLost, FloodWaited, Refused
 from actors.holding import Holding
 from actors.messages.account import (
     DifferenceFetched,
@@ -58,8 +58,6 @@ JOB_PATIENCE = 6
 """Failed attempts in a row after which a job is told; the channel itself goes on trying."""
 FLOOD_PATIENCE = timedelta(seconds=60)
 """Flood waits up to this a job waits out; of a longer one it is told, or one account's flood would stop all runs."""
-REFUSED_REST = 3600.0
-"""Seconds that a channel asks nothing after a refusal that asking again won't change; a job asks at once."""
 RETRY_MOST = 60.0
 """Longest wait between attempts, in seconds."""
 GAP_WAIT = 0.5

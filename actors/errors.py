@@ -4,6 +4,9 @@ from datetime import timedelta
 
 from actors.messages.ids import AccountId, AccountState, ChannelId, JobId
 
+REFUSED_REST = 3600.0
+"""Seconds for which nobody asks again by himself for what was ``Refused``: asking sooner won't change it."""
+
 
 class ActorsError(Exception):
     """Base of all that actors raise on purpose."""

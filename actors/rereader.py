@@ -13,7 +13,7 @@ from typing import assert_never
 
 from actors.channel import key_of
 from actors.coverage import PAGE, Coverage, add, next_page, proven
-from actors.errors import FloodWaited, Refused, StoreUnavailable
+from actors.errors import REFUSED_REST, FloodWaited, Refused, StoreUnavailable
 from actors.messages.account import FetchHistory
 from actors.messages.channel import Mend
 from actors.messages.ids import ChannelId, Span
@@ -35,7 +35,6 @@ LATE = 0.1
 """The part of its age by which a post may be read late, so that it shares its call with others."""
 AGAIN_AFTER = timedelta(minutes=5)
 """After what couldn't be read or stored for now."""
-REFUSED_REST = timedelta(hours=1)
 COMMIT_WITHIN = 60.0
 
 
@@ -69,7 +68,7 @@ def rest_after(fault: Exception) -> timedelta:
     """How long a plan rests in a channel that couldn't be read again."""
     if isinstance(fault, FloodWaited):
         return fault.wait
-    return REFUSED_REST if isinstance(fault, Refused) else AGAIN_AFTER
+    return timedelta(seconds=REFUSED_REST) if isinstance(fault, Refused) else AGAIN_AFTER
 
 
 class Rereader(TaskActor):

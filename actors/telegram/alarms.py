@@ -18,6 +18,7 @@ PROBE_EVERY = 60.0
 EVERYDAY = frozenset({"USERNAME_NOT_OCCUPIED", "USERNAME_INVALID", "CHANNEL_PRIVATE", "CHANNEL_INVALID"})
 """Refusals that say something of a channel; the roster and the resolver deal with them."""
 DEAD_KEYS: frozenset[AccountState] = frozenset({"revoked", "duplicated"})
+"""States in which the key is wiped: it opens nothing any more, and asking with it again can only harm."""
 
 
 JOINED_MOST = (500, 1000)

@@ -4,7 +4,16 @@ import logging
 from typing import Any, Protocol
 
 from actors import log
-from actors.errors import AccountUnusable, ActorsError, ChannelLost, FileLost, FloodWaited, Refused, TryAgain
+from actors.errors import (
+    REFUSED_REST,
+    AccountUnusable,
+    ActorsError,
+    ChannelLost,
+    FileLost,
+    FloodWaited,
+    Refused,
+    TryAgain,
+)
 from actors.messages.account import (
     FetchDifference,
     FetchHistory,
@@ -43,8 +52,6 @@ logger = logging.getLogger(__name__)
 
 STALE = 900.0
 """Seconds after which a request's asker has given up: it is dropped instead of made."""
-REFUSED_REST = 3600.0
-"""Seconds that the account's difference isn't asked for once it was refused; heads are read instead."""
 RENEW_AFTER = 86_400.0
 """Seconds until a channel is asked for by its name once more because its access hash means nothing."""
 AGAIN_AFTER = 2.0

@@ -8,12 +8,11 @@ from actors.messages.ids import AccountId
 from actors.messages.rows import Pace, SessionKey, UpdateState
 from actors.ports import Accounts
 from actors.runtime.actor import TaskActor
+from actors.telegram.alarms import LONG_WAIT
 from actors.telegram.line import Save
 
 SAVE_AFTER = 3.0
 """Seconds by which the common state may lag behind in the store; what is lost of it is asked for again."""
-LONG_WAIT = 300.0
-"""Flood waits longer than this are told to the operator."""
 
 
 class Notes:
@@ -44,7 +43,7 @@ class Notes:
         """Note a wait; whoever made the call saves before it answers, for a wait forgotten is a wait made longer."""
         self._floods[method] = until
         seconds = (until - self._actor.owner.clock.now()).total_seconds()
-        if seconds > LONG_WAIT:
+        if seconds > LONG_WAIT.total_seconds():
             log.emit(log.FLOOD_WAITED, account_id=self._id, seconds=round(seconds), method=method)
 
     async def floods(self) -> dict[str, datetime]:

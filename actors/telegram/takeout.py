@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 
 IDLE = 600.0
 """Seconds without a page after which the session is finished."""
-REFUSED_REST = 86_400.0
+NOT_AGAIN_FOR = 86_400.0
+"""Seconds after a refusal: it is the owner who has to agree."""
 INVALID = "TAKEOUT_INVALID"
 
 
@@ -57,7 +58,7 @@ class Takeout:
             except FloodWaited as fault:
                 logger.info("older posts are read without a takeout session: %s", fault)
             except Refused as fault:
-                self._rests_until = self._clock.monotonic() + REFUSED_REST
+                self._rests_until = self._clock.monotonic() + NOT_AGAIN_FOR
                 logger.warning("older posts are read without a takeout session: %s", fault)
         return self._id is not None
 

@@ -100,7 +100,7 @@ def test_what_an_account_may_not_call_so_often_does_not_fit():
 
 @pytest.mark.parametrize(("channels", "fits"), [(200, True), (300, False)])
 def test_a_fifth_of_the_limit_is_kept_free(channels, fits):
-    schedules = (Schedule(every=timedelta(seconds=11)),)  # 8,214 looks a day; 28,560 calls fit, 22,848 may be planned
+    schedules = (Schedule(every=timedelta(seconds=11)),)  # 8,214 looks a day; 28,561 calls fit, 22,848 may be planned
     assert made([reader()], [source(number) for number in range(channels)], schedules).fits is fits
 
 
