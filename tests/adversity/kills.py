@@ -36,6 +36,7 @@ ALIVE = 2.0
 """Longest life of a daemon that is killed at random, in seconds from when it says that it is ready."""
 REACHED_WITHIN = 60.0
 SETTLED_WITHIN = 120.0
+UNKILLED = "before the first kill"
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,9 @@ class Kill:
     point: str = ""
     count: int = 1
     after: float = 0.0
-    gently: bool = False
-    """By SIGTERM instead: no kill at all, but the end of a life amid the same traffic."""
 
     def __str__(self):
         return f"{self.point}:{self.count}" if self.point else f"{self.after:.2f} s"
-
-    @property
-    def signal(self):
-        return signal.SIGTERM if self.gently else signal.SIGKILL
-
-    @property
-    def code(self):
-        """With which the process ends."""
-        return 0 if self.gently else -signal.SIGKILL
 
 
 def plan(seed, kills):
@@ -83,14 +73,14 @@ class KilledDaemon(DaemonProcess):
         with traffic.flowing():
             if not kill.point:
                 await self.post("/parse/all")
-                asyncio.get_running_loop().call_later(kill.after, self.process.send_signal, kill.signal)
+                asyncio.get_running_loop().call_later(kill.after, self.process.send_signal, signal.SIGKILL)
             try:
                 code = await asyncio.wait_for(self.process.wait(), REACHED_WITHIN)
             except TimeoutError:
                 await self.kill()
                 raise AssertionError(f"{kill} was never reached:\n{self.log}") from None
         await self.stop(0)
-        assert code == kill.code, f"ended with {code} instead of at {kill}:\n{self.log}"
+        assert code == -signal.SIGKILL, f"ended with {code} instead of at {kill}:\n{self.log}"
         assert "Traceback" not in self.log, self.log
 
 
@@ -104,6 +94,11 @@ class Played:
     """Kind (``books``) -> how many; none at all is what is promised."""
     told: list = field(default_factory=list)
     """The faults in words, the first of each moment."""
+
+    @property
+    def unkilled(self):
+        """Those that no kill can have brought about."""
+        return [one for one in self.told if one.startswith(UNKILLED)]
 
     def blame(self, moment, faults):
         self.faults.update({kind: many for kind, (many, _) in faults.items() if many})
@@ -168,7 +163,7 @@ async def play(folder, kills, *, seed, order="", told=lambda _: None):
         scene = Scene(folder, sandbox, server.dsn, order)
         await sandbox.post("/switches", {"too_long_above": MAX_TOO_LONG_ABOVE})
         for one in await scene.sign_in():
-            played.blame("before the first kill", one)
+            played.blame(UNKILLED, one)
         traffic = Traffic(sandbox, seed)
         await traffic.begin()
         flowing = asyncio.create_task(traffic.flow())

@@ -92,7 +92,7 @@ class Storm:
                 await self._lull()
 
     async def _lull(self):
-        for _ in range(self.rng.randrange(1, 200)):
+        for _ in range(self.rng.randrange(1, 60)):
             row = await self.tree.store.channels.one(self.channel.id)
             if row.pts == self.channel.pts:
                 return

@@ -135,11 +135,13 @@ def test_a_thread_owner_runs_beside_the_test() -> None:
     host.close()
 
 
-def test_the_watchdog_says_where_the_loop_is_stuck(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_watchdog_says_where_the_loop_is_stuck() -> None:
     seen = threading.Event()
+    said: list[str] = []
 
     class Tell(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
             seen.set()
 
     watched = logging.getLogger("actors.runtime.watchdog")
@@ -160,9 +162,9 @@ def test_the_watchdog_says_where_the_loop_is_stuck(caplog: pytest.LogCaptureFixt
         assert run_owner(main, watchdog=0.1) == 0
     finally:
         watched.removeHandler(handler)
-    (record,) = [record for record in caplog.records if record.name == "actors.runtime.watchdog"]
-    assert "in culprit" in record.getMessage()
-    assert "in spin" in record.getMessage()
+    (message,) = said
+    assert "in culprit" in message
+    assert "in spin" in message
 
 
 async def test_the_manual_clock_fires_in_order_and_at_each_timers_own_time() -> None:
