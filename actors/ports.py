@@ -77,6 +77,12 @@ class Accounts(Protocol):
     async def save_session(self, key: SessionKey) -> None:
         """Seal and store; replaces the account's former key. The account's row must exist (save_profile first)."""
 
+    async def reseal(self) -> int:
+        """Seal with the present master key what was sealed with another; how many. All of them or none.
+
+        One that no known key opens is left as it is, and told of in the log.
+        """
+
     async def wipe_session(self, account_id: AccountId) -> None: ...
 
     async def update_state(self, account_id: AccountId) -> UpdateState | None: ...
@@ -287,6 +293,13 @@ class Store:
 
 class Keys(Protocol):
     """Seals sessions: AES-256-GCM, bound to the account and the key's version."""
+
+    @property
+    def current(self) -> bytes:
+        """The id of the key that seals now."""
+
+    def sealed_with(self, sealed: bytes) -> bytes:
+        """The id of the key that a session was sealed with."""
 
     def seal(self, account_id: AccountId, plain: bytes) -> bytes: ...
 

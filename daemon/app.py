@@ -30,6 +30,7 @@ from daemon.keys import MasterKeyRefused, MasterKeys, load_master_keys
 from daemon.logs import secrets_of, setup_logging
 from daemon.media.opening import BlobsRefused, open_blobs
 from daemon.planning import Planned, watch
+from daemon.rotation import Rotation
 from daemon.sandbox_process import SandboxFailed, SandboxProcess
 from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.errors import StoreRefused
@@ -160,6 +161,8 @@ async def _start(
     await opened.owner.take(lock, take_over=take_over or settings.database.dsn is None)
     stack.push_async_callback(_release, opened)
     _keep(stack, _heartbeat(opened, ending), "ownership heartbeat")
+    rotation = Rotation(keys, opened.store.accounts)
+    await rotation.go_on()
     metrics = _make_metrics(stack, owner)
     _keep(stack, _measure_ledger(opened, metrics), "ledger totals")
     datacenter, bot_token = await _datacenter(stack, settings, opened)
@@ -181,6 +184,7 @@ async def _start(
     admin = AdminServer(
         owner=owner, store=opened.store, settings=settings.admin, access=access,
         registry=metrics.registry, ready=lambda: _ready(owner, opened), blobs=blobs, planned=planned,
+        rotation=rotation,
     )  # fmt: skip
     await admin.start()
     stack.push_async_callback(admin.stop)

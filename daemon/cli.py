@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from daemon.alert_commands import alerts
+from daemon.key_commands import keys
 from daemon.ledger_commands import backfill, cancel, ledger, verify
 from daemon.options import (
     BAD_SETTINGS,
@@ -257,6 +258,7 @@ cli.add_command(cancel)
 cli.add_command(ledger)
 cli.add_command(alerts)
 cli.add_command(verify)
+cli.add_command(keys)
 cli.add_command(login)
 cli.add_command(session)
 cli.add_command(plan)

@@ -32,24 +32,43 @@ class MasterKeyRefused(Exception):
 
 
 class MasterKeys:
-    """Implements ``actors.ports.Keys``."""
+    """Implements ``actors.ports.Keys``: seals with one key, and opens with that and with former ones."""
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) != _KEY:
-            raise ValueError(f"a master key has {_KEY} bytes, not {len(key)}")
-        self._master = AESGCM(key)
-        # Tells keys apart when they are rotated; says nothing of the key.
-        self._id = hashlib.sha256(b"telewarden master key" + key).digest()[:_ID]
+    def __init__(self, key: bytes, *former: bytes, file: Path | None = None) -> None:
+        self._masters: dict[bytes, AESGCM] = {}
+        self.file = file
+        """Where the key lies, if this program may replace it there."""
+        for each in (*former, key):
+            self.adopt(each)
 
     def __repr__(self) -> str:
-        return f"MasterKeys({self._id.hex()})"
+        return f"MasterKeys({self.current.hex()})"
+
+    def adopt(self, key: bytes) -> None:
+        """Seal with this key from now on; all that were known still open."""
+        if len(key) != _KEY:
+            raise ValueError(f"a master key has {_KEY} bytes, not {len(key)}")
+        # Tells keys apart when they are rotated; says nothing of the key.
+        self.current = hashlib.sha256(b"telewarden master key" + key).digest()[:_ID]
+        self._masters[self.current] = AESGCM(key)
+
+    def forget_former(self) -> None:
+        self._masters = {self.current: self._masters[self.current]}
+
+    @property
+    def has_former(self) -> bool:
+        return len(self._masters) > 1
+
+    def sealed_with(self, sealed: bytes) -> bytes:
+        """The id of the key that a session was sealed with."""
+        return sealed[1:_HEAD]
 
     def seal(self, account_id: AccountId, plain: bytes) -> bytes:
-        head = bytes((_FORMAT,)) + self._id
+        head = bytes((_FORMAT,)) + self.current
         bound = _bound(head, account_id)
         data_key = AESGCM.generate_key(_KEY * 8)
         wrap, nonce = secrets.token_bytes(_NONCE), secrets.token_bytes(_NONCE)
-        wrapped = self._master.encrypt(wrap, data_key, bound)
+        wrapped = self._masters[self.current].encrypt(wrap, data_key, bound)
         return head + wrap + wrapped + nonce + AESGCM(data_key).encrypt(nonce, plain, bound)
 
     def open(self, account_id: AccountId, sealed: bytes) -> bytes:
@@ -57,7 +76,8 @@ class MasterKeys:
         head = sealed[:_HEAD]
         if len(sealed) < _SHORTEST or sealed[0] != _FORMAT:
             raise SessionRejected(f"the session of account {account_id} isn't in a format that this program knows")
-        if head[1:] != self._id:
+        master = self._masters.get(head[1:])
+        if master is None:
             raise SessionRejected(
                 f"the session of account {account_id} was sealed with another master key ({head[1:].hex()})"
             )
@@ -65,7 +85,7 @@ class MasterKeys:
         wrap, rest = sealed[_HEAD : _HEAD + _NONCE], sealed[_HEAD + _NONCE :]
         wrapped, nonce, text = rest[:_WRAPPED], rest[_WRAPPED : _WRAPPED + _NONCE], rest[_WRAPPED + _NONCE :]
         try:
-            return AESGCM(self._master.decrypt(wrap, wrapped, bound)).decrypt(nonce, text, bound)
+            return AESGCM(master.decrypt(wrap, wrapped, bound)).decrypt(nonce, text, bound)
         except InvalidTag as error:
             raise SessionRejected(
                 f"the session of account {account_id} was changed, or is another account's"
@@ -79,19 +99,73 @@ def _bound(head: bytes, account_id: AccountId) -> bytes:
 def load_master_keys(state_dir: Path, master_key_file: Path | None) -> MasterKeys:
     """The key in ``master_key_file``, else systemd's credential ``master_key``, else state_dir/master.key.
 
-    Only the last is made if it doesn't exist. Raises: MasterKeyRefused.
+    Only the last is made if it doesn't exist. Beside each may lie a former key, as ``….former``, and the next one of a
+    rotation that didn't come to its end, as ``….next``: both open sessions too. Raises: MasterKeyRefused.
     """
     if master_key_file is not None:
-        return MasterKeys(_read(master_key_file))
+        return _load(master_key_file, file=master_key_file)
     if folder := os.environ.get("CREDENTIALS_DIRECTORY"):
         credential = Path(folder) / "master_key"
         if credential.exists():
             # systemd grants it by an access list, whose mask shows as the group's permission.
-            return MasterKeys(_read(credential, closed_to=stat.S_IRWXO))
+            return _load(credential, closed_to=stat.S_IRWXO)
     own = state_dir / "master.key"
     if not own.exists():
         _make(own)
-    return MasterKeys(_read(own))
+    return _load(own, file=own)
+
+
+def _load(path: Path, *, file: Path | None = None, closed_to: int = stat.S_IRWXG | stat.S_IRWXO) -> MasterKeys:
+    beside = [other for other in (former_of(path), next_of(path)) if other.exists()]
+    return MasterKeys(
+        _read(path, closed_to=closed_to), *(_read(other, closed_to=closed_to) for other in beside), file=file
+    )
+
+
+def former_of(path: Path) -> Path:
+    return path.with_name(path.name + (".former" if "." in path.name else "_former"))
+
+
+def next_of(path: Path) -> Path:
+    return path.with_name(path.name + ".next")
+
+
+def begin_rotation(keys: MasterKeys) -> None:
+    """Have sessions sealed with a new key from now on, which lies beside the present one until ``end_rotation``.
+
+    One that lies there already is of a rotation that didn't come to its end: it is used. Blocking.
+    Raises: MasterKeyRefused where the key isn't this program's to replace, or can't be.
+    """
+    if keys.file is None:
+        raise MasterKeyRefused(
+            "the master key is a credential of systemd, which only you can replace: give the unit the new key as "
+            "credential master_key and the old one as master_key_former, and restart it"
+        )
+    path = next_of(keys.file)
+    try:
+        if not path.exists():
+            _make(path)
+    except OSError as error:
+        raise MasterKeyRefused(
+            f"no new master key can be made as {path}: {error.strerror}; where the folder isn't the daemon's to write, "
+            f"put the new key in {keys.file.name} and the old one in {former_of(keys.file).name} yourself, and restart"
+        ) from error
+    keys.adopt(_read(path))
+
+
+def end_rotation(keys: MasterKeys) -> None:
+    """No session needs the former key any more: put the new one in its place. Blocking. Raises: MasterKeyRefused."""
+    assert keys.file is not None, "no rotation was begun"
+    try:
+        next_of(keys.file).replace(keys.file)
+        folder = os.open(keys.file.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise MasterKeyRefused(f"the new master key can't be put in place of {keys.file}: {error.strerror}") from error
+    keys.forget_former()
 
 
 def _make(path: Path) -> None:
@@ -110,6 +184,11 @@ def _make(path: Path) -> None:
         pass
     finally:
         new.unlink()
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _read(path: Path, *, closed_to: int = stat.S_IRWXG | stat.S_IRWXO) -> bytes:

@@ -16,6 +16,7 @@ from actors.runtime.message import Request
 from actors.runtime.owner import LoopOwner
 from daemon.admin.problem import Problem
 from daemon.planning import Planned
+from daemon.rotation import Rotation
 
 R = TypeVar("R")
 
@@ -29,6 +30,8 @@ REGISTRY = web.AppKey("registry", CollectorRegistry)
 READY: web.AppKey[Ready] = web.AppKey("ready", Callable)  # type: ignore[arg-type]  # AppKey wants a plain class
 PLANNED = web.AppKey("planned", Planned)
 """The settings that cost calls."""
+ROTATION = web.AppKey("rotation", Rotation)
+"""Of the master key."""
 ENDING = web.AppKey("ending", asyncio.Event)
 """Set when the server shuts down: whoever waits stops waiting and answers."""
 

@@ -11,14 +11,15 @@ from prometheus_client import CollectorRegistry, Histogram
 from actors.ports import Blobs, Store
 from actors.runtime.owner import LoopOwner
 from config.model import Admin
-from daemon.admin import alerts, channels, errands, health, jobs, ledger, media, plan, signin, users
+from daemon.admin import alerts, channels, errands, health, jobs, keys, ledger, media, plan, signin, users
 from daemon.admin.access import Access, Caller, Role
-from daemon.admin.asking import BLOBS, ENDING, OWNER, PLANNED, READY, REGISTRY, STORE, Ready
+from daemon.admin.asking import BLOBS, ENDING, OWNER, PLANNED, READY, REGISTRY, ROTATION, STORE, Ready
 from daemon.admin.faults import FAULTS, problem_of
 from daemon.admin.problem import Problem
 from daemon.admin.protocol import Connection
 from daemon.admin.routes import ROLES, Handler, add_routes, check_roles
 from daemon.planning import Planned
+from daemon.rotation import Rotation
 
 BODY_MOST = 64 * 1024
 SHUTDOWN_SECONDS = 0.75
@@ -41,6 +42,7 @@ def build_app(
     registry: CollectorRegistry,
     ready: Ready,
     planned: Planned,
+    rotation: Rotation,
 ) -> web.Application:
     """The application, every route with its role; its own metric leaves ``registry`` with it.
 
@@ -48,7 +50,7 @@ def build_app(
     """
     app = web.Application(client_max_size=BODY_MOST, middlewares=(_problems, _admission))
     app[OWNER], app[STORE], app[ACCESS], app[REGISTRY], app[READY] = owner, store, access, registry, ready
-    app[BLOBS], app[PLANNED] = blobs, planned
+    app[BLOBS], app[PLANNED], app[ROTATION] = blobs, planned, rotation
     app[ENDING] = asyncio.Event()
     app[ROLES] = {}
     durations = Histogram(
@@ -58,7 +60,7 @@ def build_app(
         buckets=BUCKETS,
         registry=registry,
     )
-    for module in (users, channels, alerts, ledger, plan, errands, media, jobs, signin, health):
+    for module in (users, channels, alerts, ledger, plan, errands, media, jobs, signin, keys, health):
         add_routes(app, module.ROUTES, durations)
 
     async def forget(_: web.Application) -> None:
@@ -85,6 +87,7 @@ class AdminServer:
         registry: CollectorRegistry,
         ready: Ready,
         planned: Planned,
+        rotation: Rotation,
         blobs: Blobs | None = None,
     ) -> None:
         self._owner = owner
@@ -94,6 +97,7 @@ class AdminServer:
         self._registry = registry
         self._ready = ready
         self._planned = planned
+        self._rotation = rotation
         self._blobs = blobs
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -124,6 +128,7 @@ class AdminServer:
             registry=self._registry,
             ready=self._ready,
             planned=self._planned,
+            rotation=self._rotation,
         )
         runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()

@@ -1,5 +1,7 @@
 """Accounts: who they are, how they are, and their sealed sessions."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -54,6 +56,9 @@ ON CONFLICT (account_id, method) DO UPDATE SET calls = excluded.calls, seconds =
 """
 
 
+logger = logging.getLogger(__name__)
+
+
 class StoredAccounts:
     """Implements ``actors.ports.Accounts``. Writes for an account without a row raise UserUnknown."""
 
@@ -88,9 +93,36 @@ class StoredAccounts:
         return None if sealed is None else _parsed(account_id, self._keys.open(account_id, sealed))
 
     async def save_session(self, key: SessionKey) -> None:
-        sealed = self._keys.seal(key.account_id, _packed(key))
+        keys = self._keys
         async with self._writing_for(key.account_id) as connection:
-            await connection.execute(_SAVE_SESSION, key.account_id, sealed)
+            sealed = None
+            # A rotation holds the table while it seals anew: what waited for it was sealed with the former key.
+            while sealed is None or keys.sealed_with(sealed) != keys.current:
+                sealed = keys.seal(key.account_id, _packed(key))
+                await connection.execute(_SAVE_SESSION, key.account_id, sealed)
+
+    async def reseal(self) -> int:
+        """Seal with the present master key what was sealed with another; how many. All of them or none.
+
+        One that no known key opens is left as it is: no key that is given up could open it.
+        """
+        async with self._database.writing() as connection:
+            await connection.execute("LOCK TABLE sessions IN SHARE ROW EXCLUSIVE MODE")
+            rows = await connection.fetch("SELECT account_id, sealed FROM sessions")
+            anew = await asyncio.to_thread(self._resealed, [(row["account_id"], row["sealed"]) for row in rows])
+            await connection.executemany("UPDATE sessions SET sealed = $2 WHERE account_id = $1", anew)
+        return len(anew)
+
+    def _resealed(self, rows: list[tuple[AccountId, bytes]]) -> list[tuple[AccountId, bytes]]:
+        keys, anew = self._keys, []
+        for account_id, sealed in rows:
+            if keys.sealed_with(sealed) == keys.current:
+                continue
+            try:
+                anew.append((account_id, keys.seal(account_id, keys.open(account_id, sealed))))
+            except SessionRejected as fault:
+                logger.warning("a session isn't sealed anew: %s", fault)
+        return anew
 
     async def wipe_session(self, account_id: AccountId) -> None:
         async with self._database.writing() as connection:

@@ -23,7 +23,9 @@ from actors.runtime.reply import Later
 from config.model import Admin, Settings
 from daemon.admin.access import Access
 from daemon.admin.server import AdminServer
+from daemon.keys import MasterKeys
 from daemon.planning import Planned
+from daemon.rotation import Rotation
 
 TOKEN = "tw_" + "x" * 43
 SIGNED_IN, SIGNED_OUT = 7, 8
@@ -171,7 +173,14 @@ def serve(owner, registry):
         access = Access(admin, token)
         planned = Planned.of(Settings())
         return AdminServer(
-            owner=owner, store=store, settings=admin, access=access, registry=registry, ready=ready, planned=planned
+            owner=owner,
+            store=store,
+            settings=admin,
+            access=access,
+            registry=registry,
+            ready=ready,
+            planned=planned,
+            rotation=Rotation(MasterKeys(bytes(32)), store.accounts),
         )
 
     return build
