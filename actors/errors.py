@@ -1,6 +1,7 @@
 """One class per decision that a caller makes; facts as attributes."""
 
 from datetime import timedelta
+from typing import Literal
 
 from actors.messages.ids import AccountId, AccountState, ChannelId, JobId
 
@@ -68,6 +69,14 @@ class UserUnknown(ActorsError):
     def __init__(self, account_id: AccountId) -> None:
         super().__init__(f"there is no user {account_id}")
         self.account_id = account_id
+
+
+class InviteRefused(ActorsError):
+    """An invite lets nobody in: ``cause`` is unknown, expired (or revoked), or used (up)."""
+
+    def __init__(self, cause: Literal["unknown", "expired", "used"]) -> None:
+        super().__init__(f"the invite is {cause}")
+        self.cause = cause
 
 
 class UserNotSignedIn(ActorsError):

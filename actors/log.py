@@ -100,6 +100,18 @@ SIGNED_IN = _event(
     ru="🔑 Пользователь {account_id} в сети, каналов: {channels}",
     en="🔑 User {account_id} is signed in, channels: {channels}",
 )
+SIGNED_OUT = _event(
+    "signed_out",
+    logger="telewarden",
+    ru="🔒 Пользователь {account_id} вышел, сессия удалена",
+    en="🔒 User {account_id} is signed out, the session is deleted",
+)
+USER_REMOVED = _event(
+    "user_removed",
+    logger="telewarden",
+    ru="🗑 Пользователь {account_id} удалён; каналов без читателей: {channels}, удалено постов: {posts}",
+    en="🗑 User {account_id} is removed; channels that nobody follows: {channels}, posts deleted: {posts}",
+)
 ALERT_RAISED = _event(
     "alert_raised",
     level=logging.WARNING,

@@ -1,14 +1,16 @@
 """Every metric in one place. Names end in their unit; labels are bounded by accounts, methods and states."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import inf, nan
 from operator import attrgetter
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from actors.ledger import LedgerTotals
+from actors.messages.ids import AccountState
 from actors.runtime.owner import LoopOwner
 
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -84,6 +86,7 @@ class Metrics:
         self.media_waiting = Gauge(
             "telewarden_media_waiting", "Files of posts that are wanted and not stored yet.", registry=registry
         )
+        self.accounts = Gauge("telewarden_accounts", "User accounts by state.", ("state",), registry=registry)
         self.ids = Gauge(
             "telewarden_ids",
             "Message ids below the newest of each channel, over all channels, by what is known of them.",
@@ -112,6 +115,12 @@ class Metrics:
 
     def flood_waited(self, method: str, seconds: float) -> None:
         self.flood_waits.labels(method=method).inc(seconds)
+
+    def accounts_told(self, states: Iterable[AccountState] | None) -> None:
+        """None while the database doesn't answer."""
+        told = None if states is None else list(states)
+        for state in get_args(AccountState):
+            self.accounts.labels(state=state).set(nan if told is None else told.count(state))
 
     def ledger_told(self, totals: LedgerTotals | None) -> None:
         """None while the database doesn't answer: nobody knows then, and a number would look like knowledge."""

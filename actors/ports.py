@@ -12,6 +12,7 @@ from actors.messages.content import Membership, Post, Profile, WantedName
 from actors.messages.files import Blob, ChannelFiles, FileRow, PostFile, WantedFile
 from actors.messages.ids import AccountId, AccountState, ChannelCondition, ChannelId, JobId, JobKind, Sha256, Span
 from actors.messages.jobs import Job
+from actors.messages.people import Invite, NewInvite, UserRole
 from actors.messages.recorder import Record, Recorded
 from actors.messages.rereads import DueReread, PostStats
 from actors.messages.rows import AccountRow, ChannelRow, Pace, SessionKey, Summary, UpdateState
@@ -278,6 +279,51 @@ class Alerts(Protocol):
         """The open ones, the last met first; with ``ended`` the others after them."""
 
 
+class People(Protocol):
+    """Who the users are to the operator. Who they are to Telegram stands in ``Accounts``."""
+
+    async def set_role(self, user_id: AccountId, role: UserRole) -> None:
+        """Raises: UserUnknown."""
+
+    async def set_plan(self, user_id: AccountId, plan: str) -> None:
+        """Raises: UserUnknown."""
+
+    async def invite(self, new: NewInvite) -> Invite:
+        """Keep an invite; of its code only the digest."""
+
+    async def invites(self, *, limit: int) -> tuple[Invite, ...]:
+        """The last made first."""
+
+    async def revoke(self, invite_id: int) -> bool:
+        """Whether there is such an invite; twice is harmless."""
+
+    async def redeem(self, code: str, profile: Profile, now: datetime) -> Invite:
+        """Take somebody in by an invite: one use, also of two who come at once. A second time costs nothing.
+
+        Nobody loses a role by it. Raises: InviteRefused.
+        """
+
+    async def consent(self, user_id: AccountId, text_version: str, road: str) -> None:
+        """The user agreed to that text, in the bot or on the page."""
+
+    async def consented_at(self, user_id: AccountId, text_version: str) -> datetime | None: ...
+
+    async def followed_alone(self, user_id: AccountId) -> tuple[ChannelId, ...]:
+        """Channels, former ones too, that no other user follows."""
+
+    async def remove(self, user_id: AccountId, channels: Iterable[ChannelId]) -> int:
+        """Delete the user with all that is kept about it, and these channels with their posts; how many posts.
+
+        Raises: UserUnknown.
+        """
+
+    async def choices(self, account_id: AccountId) -> Mapping[ChannelId, bool]:
+        """What the user chose to follow, and not to follow, whatever the settings say."""
+
+    async def choose(self, account_id: AccountId, channel_ids: Iterable[ChannelId], *, wanted: bool) -> None:
+        """Both the user and the channels must be known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """The one way in to the database."""
@@ -289,6 +335,7 @@ class Store:
     media: Media
     alerts: Alerts
     rereads: Rereads
+    people: People
 
 
 class Keys(Protocol):

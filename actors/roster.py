@@ -22,6 +22,7 @@ from actors.messages.roster import (
     AccountDown,
     AccountUp,
     ChannelsUp,
+    Forget,
     Introduce,
     MembershipLost,
     MembershipsRead,
@@ -61,6 +62,7 @@ class LookForLost:
 
 RosterMessage = (
     Introduce
+    | Forget
     | MembershipsRead
     | AccountUp
     | AccountDown
@@ -125,16 +127,12 @@ class Roster(TaskActor):
         match message:
             case Introduce():
                 return self._take_in(message)
+            case Forget(account_id=account_id):
+                return self._forget(account_id)
             case MembershipsRead():
                 return or_again(self, self._take_memberships(message), message)
-            case AccountUp(account_id=account_id):
-                return or_again(self, self._take_up(account_id), message)
-            case AccountDown():
-                return or_again(self, self._take_down(message), message)
-            case MembershipLost():
-                return or_again(self, self._take_loss(message), message)
-            case ReaderLate(account_id=account_id):
-                return or_again(self, self._take_late(account_id), message)
+            case AccountUp() | AccountDown() | MembershipLost() | ReaderLate():
+                return or_again(self, self._take_change(message), message)
             case ReaderFor(channel_id=channel_id):
                 return self._panels.reader_now(channel_id)
             case ReadersFor(channel_ids=channel_ids):
@@ -154,12 +152,35 @@ class Roster(TaskActor):
                 assert_never(message)
         return None
 
+    async def _take_change(self, message: AccountUp | AccountDown | MembershipLost | ReaderLate) -> None:
+        match message:
+            case AccountUp(account_id=account_id):
+                await self._take_up(account_id)
+            case AccountDown():
+                await self._take_down(message)
+            case MembershipLost():
+                await self._take_loss(message)
+            case ReaderLate(account_id=account_id):
+                await self._take_late(account_id)
+            case _:
+                assert_never(message)
+
     async def _take_in(self, message: Introduce) -> Reading:
         await self._take_memberships(
             MembershipsRead(account_id=message.account_id, memberships=message.memberships, complete=message.complete)
         )
         await self._take_up(message.account_id)
         return self._reading(message.account_id)
+
+    async def _forget(self, account_id: AccountId) -> None:
+        former = self._panels.of(account_id)
+        await self._take_down(AccountDown(account_id=account_id, state="signed_out"))
+        for channel_id in former:
+            self._panels.leave(account_id, channel_id)
+            if self._panels.readers.get(channel_id) == account_id:
+                await self._channels.set_reader(channel_id, None)
+                self._panels.appoint(channel_id, None)
+        await self._settle(set(former))
 
     # --- members ---------------------------------------------------------------------------------------------------
 

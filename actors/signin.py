@@ -6,13 +6,14 @@ handed to an account, for a key on two connections is lost for good.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, assert_never
 
-from actors.errors import LoopbackViolated, StoreUnavailable
+from actors.errors import ActorsError, LoopbackViolated, StoreUnavailable
+from actors.leaving import Leaving
 from actors.messages.content import Profile
 from actors.messages.ids import AccountId, SignInId
 from actors.messages.rows import SessionKey
@@ -23,14 +24,16 @@ from actors.messages.signin import (
     EnterCode,
     EnterPassword,
     ImportSession,
+    RemoveUser,
     SignInStep,
+    SignOut,
     StartQrSignIn,
     StartSignIn,
 )
 from actors.ports import Alerts, Store
 from actors.runtime.actor import TaskActor
 from actors.runtime.clock import Clock
-from actors.runtime.errors import ActorDeadError, MailboxFull
+from actors.runtime.errors import ActorDeadError, MailboxFull, RuntimeFault
 from actors.runtime.reply import Later
 from actors.telegram.client import SettingsIncomplete
 from actors.telegram.login import Attempt, Shown, SignInRefused, read_session, save
@@ -81,7 +84,16 @@ class Record:
 
 
 SignInMessage = (
-    StartSignIn | StartQrSignIn | DescribeSignIn | EnterCode | EnterPassword | ImportSession | CancelSignIn | Expire
+    StartSignIn
+    | StartQrSignIn
+    | DescribeSignIn
+    | EnterCode
+    | EnterPassword
+    | ImportSession
+    | CancelSignIn
+    | Expire
+    | SignOut
+    | RemoveUser
 )
 
 
@@ -97,6 +109,13 @@ class SignIn(TaskActor):
         self._datacenter = datacenter
         self._loopback_only = loopback_only
         self._records: dict[SignInId, Record] = {}
+        self._leaving = Leaving(
+            owner=self.owner,
+            store=store,
+            telegram=settings.telegram,
+            datacenter=datacenter,
+            loopback_only=loopback_only,
+        )
 
     async def stopping(self) -> None:
         await asyncio.gather(*(self._close(record) for record in self._records.values()))
@@ -117,11 +136,27 @@ class SignIn(TaskActor):
                 return self._go_on(sign_in_id, "password_needed", lambda record: self._enter_password(record, password))
             case CancelSignIn(sign_in_id=sign_in_id):
                 return self._go_on(sign_in_id, None, self._cancel)
+            case SignOut(account_id=account_id):
+                return self._beside(self._leaving.sign_out(account_id), name=f"sign {account_id} out")
+            case RemoveUser(account_id=account_id, posts=posts):
+                return self._beside(self._leaving.remove(account_id, posts=posts), name=f"remove {account_id}")
             case Expire(sign_in_id=sign_in_id):
                 self._expire(sign_in_id)
                 return None
             case _:
                 assert_never(message)
+
+    def _beside(self, work: Coroutine[Any, Any, Any], name: str) -> Later[Any]:
+        later: Later[Any] = Later()
+
+        async def run() -> None:
+            try:
+                later.reply(await work)
+            except (ActorsError, RuntimeFault, ActorDeadError) as fault:
+                later.fail(fault)
+
+        self.spawn_task(run(), name=name)
+        return later
 
     # --- steps -----------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from actors.errands import Errands
 from actors.errors import StoreUnavailable
 from actors.messages.ids import AccountId, ChannelId
 from actors.messages.roster import AccountDown, ChannelsUp
-from actors.messages.signin import AccountSignedIn
+from actors.messages.signin import AccountSignedIn, StopAccount
 from actors.metrics import Metrics
 from actors.neighbours import post
 from actors.ports import Blobs, Store
@@ -54,7 +54,7 @@ class Parts:
     """Where files of posts are kept; without it none are fetched."""
 
 
-AccountsMessage = AccountSignedIn | SupervisorMessage
+AccountsMessage = AccountSignedIn | StopAccount | SupervisorMessage
 
 
 class Accounts(Supervisor):
@@ -76,6 +76,8 @@ class Accounts(Supervisor):
         match message:
             case AccountSignedIn(account_id=account_id):
                 return self._start_anew(account_id)
+            case StopAccount(account_id=account_id):
+                return self._answer_later(lambda: self._stop_account(account_id), f"stop account {account_id}")
             case _:
                 return super().on_receive(message)
 
@@ -83,6 +85,9 @@ class Accounts(Supervisor):
         """A fresh sign-in replaces the actor that had the old key."""
         await self.stop_child(f"account/{account_id}")
         await self._start_account(account_id)
+
+    async def _stop_account(self, account_id: AccountId) -> None:
+        await self.stop_child(f"account/{account_id}")
 
     async def _start_account(self, account_id: AccountId) -> None:
         parts, key = self._parts, f"account/{account_id}"

@@ -235,6 +235,14 @@ class Bot(Section):
     token: SecretStr | None = None
 
 
+class Plan(Section):
+    """What users may have."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    channels: int | None = Field(default=None, ge=0)
+    """Channels that a user may follow; null: no limit."""
+
+
 class Keys(Section):
     master_key_file: Path | None = None
     """32 bytes in base64; null: credential ``master_key``, else made once as state_dir/master.key."""
@@ -258,6 +266,7 @@ class Settings(Section):
     schedules: tuple[Schedule, ...] = (Schedule(every=timedelta(minutes=30)),)
     admin: Admin = Admin()
     bot: Bot = Bot()
+    plans: tuple[Plan, ...] = (Plan(name="default"),)
     keys: Keys = Keys()
     logging: Logging = Logging()
 
@@ -281,10 +290,22 @@ class Settings(Section):
         store = self.media.store
         return self.world_dir / "media" if store is None or "://" in store else Path(store)
 
-    @field_validator("schedules")
+    @field_validator("schedules", "plans")
     @classmethod
-    def _names_differ(cls, schedules: tuple[Schedule, ...]) -> tuple[Schedule, ...]:
-        (name, times), *_ = Counter(schedule.name for schedule in schedules).most_common(1) or [("", 0)]
+    def _names_differ(cls, named: tuple[Schedule | Plan, ...]) -> tuple[Schedule | Plan, ...]:
+        (name, times), *_ = Counter(each.name for each in named).most_common(1) or [("", 0)]
         if times > 1:
-            raise ValueError(f"expected a name of its own for each schedule, got {name!r} {times} times")
-        return schedules
+            raise ValueError(f"expected a name of its own for each, got {name!r} {times} times")
+        return named
+
+    @field_validator("plans")
+    @classmethod
+    def _default_plan_exists(cls, plans: tuple[Plan, ...]) -> tuple[Plan, ...]:
+        if all(plan.name != "default" for plan in plans):
+            raise ValueError("expected one named 'default' among them: it is everybody's who has no other")
+        return plans
+
+    def plan(self, name: str) -> Plan:
+        """The plan of that name; the default one where the settings don't know it any more."""
+        plans = {plan.name: plan for plan in self.plans}
+        return plans.get(name, plans["default"])

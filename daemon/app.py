@@ -164,7 +164,7 @@ async def _start(
     rotation = Rotation(keys, opened.store.accounts)
     await rotation.go_on()
     metrics = _make_metrics(stack, owner)
-    _keep(stack, _measure_ledger(opened, metrics), "ledger totals")
+    _keep(stack, _measure_totals(opened, metrics), "totals")
     datacenter, bot_token = await _datacenter(stack, settings, opened)
     blobs = open_blobs(settings)
     parts = Parts(
@@ -184,7 +184,7 @@ async def _start(
     admin = AdminServer(
         owner=owner, store=opened.store, settings=settings.admin, access=access,
         registry=metrics.registry, ready=lambda: _ready(owner, opened), blobs=blobs, planned=planned,
-        rotation=rotation,
+        rotation=rotation, plans=tuple(plan.name for plan in settings.plans),
     )  # fmt: skip
     await admin.start()
     stack.push_async_callback(admin.stop)
@@ -303,12 +303,14 @@ async def _measure_lag(owner: LoopOwner, metrics: Metrics) -> None:
         metrics.loop_lag.observe(max(0.0, owner.clock.monotonic() - due))
 
 
-async def _measure_ledger(opened: OpenStore, metrics: Metrics) -> None:
+async def _measure_totals(opened: OpenStore, metrics: Metrics) -> None:
     while True:
         try:
             metrics.ledger_told(await opened.store.channels.ledger_totals())
+            metrics.accounts_told([row.state for row in await opened.store.accounts.all() if not row.bot])
         except StoreUnavailable as error:
             metrics.ledger_told(None)
+            metrics.accounts_told(None)
             logger.debug("no totals of the ledger: %s", error)
         await asyncio.sleep(LEDGER_EVERY)
 

@@ -23,6 +23,7 @@ from daemon.options import (
     load,
     show,
 )
+from daemon.people_commands import invite, user
 from daemon.plan_command import plan
 from daemon.probe_command import probe
 from daemon.signin_commands import login, session
@@ -81,8 +82,8 @@ def users(target: Target, *, as_json: bool) -> None:
     if as_json:
         show(document)
         return
-    for user in document["users"]:
-        click.echo(f"User {user['id']}: authenticated={user['is_authenticated']}, channels={user['channels']}")
+    for each in document["users"]:
+        click.echo(f"User {each['id']}: authenticated={each['is_authenticated']}, channels={each['channels']}")
 
 
 @cli.command()
@@ -258,9 +259,11 @@ cli.add_command(cancel)
 cli.add_command(ledger)
 cli.add_command(alerts)
 cli.add_command(verify)
+cli.add_command(invite)
 cli.add_command(keys)
 cli.add_command(login)
 cli.add_command(session)
 cli.add_command(plan)
 cli.add_command(probe)
 cli.add_command(stats)
+cli.add_command(user)

@@ -70,6 +70,14 @@ class Daemon:
         """Raises: ``DaemonUnreachable``, ``DaemonRefused``."""
         return self._ask("POST", path, query, json.dumps(body).encode() if body is not None else b"", timeout)
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Reply:
+        """Raises: ``DaemonUnreachable``, ``DaemonRefused``."""
+        return self._ask("PUT", path, None, json.dumps(body).encode(), TIMEOUT)
+
+    def delete(self, path: str, query: Mapping[str, Any] | None = None, *, timeout: float = TIMEOUT) -> Reply:
+        """Raises: ``DaemonUnreachable``, ``DaemonRefused``."""
+        return self._ask("DELETE", path, query, None, timeout)
+
     def _ask(
         self, method: str, path: str, query: Mapping[str, Any] | None, body: bytes | None, timeout: float
     ) -> Reply:

@@ -70,3 +70,10 @@ class ReadersFor(Request[Readers]):
     """Ask who reads these channels; those without a usable member are in neither part of the answer."""
 
     channel_ids: tuple[ChannelId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forget(Request[None]):
+    """Ask the roster to count on an account no more: it belongs to no channel from now on."""
+
+    account_id: AccountId

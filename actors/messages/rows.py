@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from actors.messages.ids import AccountId, AccountState, ChannelCondition, ChannelId, Span
+from actors.messages.people import DEFAULT_PLAN, UserRole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,11 @@ class AccountRow:
     channels: int
     """Active memberships."""
     since: datetime
-    """When its session was stored first."""
+    """When the user became known."""
+    state_since: datetime
+    """When its state, or the cause, changed last."""
+    role: UserRole = "user"
+    plan: str = DEFAULT_PLAN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from actors.messages.ids import AccountId, SignInId
+from actors.messages.people import Removed
 from actors.runtime.message import Request
 
 
@@ -82,5 +83,31 @@ class CancelSignIn(Request[SignInStep]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSignedIn:
     """Tell ``accounts`` that a new session is stored: start the account, or start it anew."""
+
+    account_id: AccountId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignOut(Request[bool]):
+    """Ask ``signin`` to end a user's session, at Telegram and here; whether Telegram confirmed it, or there was none.
+
+    Raises: UserUnknown, StoreUnavailable.
+    """
+
+    account_id: AccountId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveUser(Request[Removed]):
+    """Ask ``signin`` to sign a user out and delete all that is kept of it. Raises as ``SignOut``."""
+
+    account_id: AccountId
+    posts: bool = False
+    """Also the channels that nobody else follows, with their posts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopAccount(Request[None]):
+    """Ask ``accounts`` to have no client of a user any more; answered once it has none."""
 
     account_id: AccountId

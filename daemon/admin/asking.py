@@ -32,6 +32,8 @@ PLANNED = web.AppKey("planned", Planned)
 """The settings that cost calls."""
 ROTATION = web.AppKey("rotation", Rotation)
 """Of the master key."""
+PLANS: web.AppKey[tuple[str, ...]] = web.AppKey("plans", tuple)
+"""Names of the plans that the settings know."""
 ENDING = web.AppKey("ending", asyncio.Event)
 """Set when the server shuts down: whoever waits stops waiting and answers."""
 

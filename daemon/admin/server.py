@@ -8,12 +8,13 @@ from ipaddress import IPv6Address, ip_address
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Histogram
 
+from actors.messages.people import DEFAULT_PLAN
 from actors.ports import Blobs, Store
 from actors.runtime.owner import LoopOwner
 from config.model import Admin
-from daemon.admin import alerts, channels, errands, health, jobs, keys, ledger, media, plan, signin, users
+from daemon.admin import alerts, channels, errands, health, jobs, keys, ledger, media, people, plan, signin, users
 from daemon.admin.access import Access, Caller, Role
-from daemon.admin.asking import BLOBS, ENDING, OWNER, PLANNED, READY, REGISTRY, ROTATION, STORE, Ready
+from daemon.admin.asking import BLOBS, ENDING, OWNER, PLANNED, PLANS, READY, REGISTRY, ROTATION, STORE, Ready
 from daemon.admin.faults import FAULTS, problem_of
 from daemon.admin.problem import Problem
 from daemon.admin.protocol import Connection
@@ -43,6 +44,7 @@ def build_app(
     ready: Ready,
     planned: Planned,
     rotation: Rotation,
+    plans: tuple[str, ...],
 ) -> web.Application:
     """The application, every route with its role; its own metric leaves ``registry`` with it.
 
@@ -50,7 +52,7 @@ def build_app(
     """
     app = web.Application(client_max_size=BODY_MOST, middlewares=(_problems, _admission))
     app[OWNER], app[STORE], app[ACCESS], app[REGISTRY], app[READY] = owner, store, access, registry, ready
-    app[BLOBS], app[PLANNED], app[ROTATION] = blobs, planned, rotation
+    app[BLOBS], app[PLANNED], app[ROTATION], app[PLANS] = blobs, planned, rotation, plans
     app[ENDING] = asyncio.Event()
     app[ROLES] = {}
     durations = Histogram(
@@ -60,7 +62,7 @@ def build_app(
         buckets=BUCKETS,
         registry=registry,
     )
-    for module in (users, channels, alerts, ledger, plan, errands, media, jobs, signin, keys, health):
+    for module in (users, people, channels, alerts, ledger, plan, errands, media, jobs, signin, keys, health):
         add_routes(app, module.ROUTES, durations)
 
     async def forget(_: web.Application) -> None:
@@ -88,6 +90,7 @@ class AdminServer:
         ready: Ready,
         planned: Planned,
         rotation: Rotation,
+        plans: tuple[str, ...] = (DEFAULT_PLAN,),
         blobs: Blobs | None = None,
     ) -> None:
         self._owner = owner
@@ -98,6 +101,7 @@ class AdminServer:
         self._ready = ready
         self._planned = planned
         self._rotation = rotation
+        self._plans = plans
         self._blobs = blobs
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -129,6 +133,7 @@ class AdminServer:
             ready=self._ready,
             planned=self._planned,
             rotation=self._rotation,
+            plans=self._plans,
         )
         runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()

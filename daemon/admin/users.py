@@ -32,9 +32,13 @@ def told(row: AccountRow) -> dict[str, Any]:
         "first_name": row.first_name,
         "last_name": row.last_name,
         "state": row.state,
+        "cause": row.cause,
+        "state_since": row.state_since,
         "is_authenticated": row.has_session and row.state in SIGNED_IN,
         "is_active": row.state in COLLECTING,
         "channels": row.channels,
+        "role": row.role,
+        "plan": row.plan,
     }
 
 

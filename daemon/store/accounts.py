@@ -18,6 +18,7 @@ from daemon.store.pool import Connection, Database
 
 _ROWS = """
 SELECT u.id AS account_id, u.username, u.first_name, u.last_name, u.bot, u.state, u.cause, u.created_at AS since,
+    u.state_since, u.role, u.plan,
     EXISTS (SELECT FROM sessions s WHERE s.account_id = u.id) AS has_session,
     (SELECT count(*) FROM memberships m WHERE m.account_id = u.id AND m.active) AS channels
 FROM users u
@@ -31,7 +32,11 @@ ON CONFLICT (id) DO UPDATE SET username = excluded.username, first_name = exclud
 WHERE (u.username, u.first_name, u.last_name, u.bot)
     IS DISTINCT FROM (excluded.username, excluded.first_name, excluded.last_name, excluded.bot)
 """
-_SET_STATE = "UPDATE users SET state = $2, cause = $3, changed_at = now() WHERE id = $1 RETURNING id"
+_SET_STATE = """
+UPDATE users SET state = $2, cause = $3, changed_at = now(),
+    state_since = CASE WHEN (state, cause) IS DISTINCT FROM ($2, $3) THEN now() ELSE state_since END
+WHERE id = $1 RETURNING id
+"""
 _SESSION = "SELECT sealed FROM sessions WHERE account_id = $1"
 _SAVE_SESSION = """
 INSERT INTO sessions (account_id, sealed) VALUES ($1, $2)

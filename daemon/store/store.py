@@ -13,6 +13,7 @@ from daemon.store.jobs import StoredJobs
 from daemon.store.media import StoredMedia
 from daemon.store.migrate import migrate
 from daemon.store.owner import Owner
+from daemon.store.people import StoredPeople
 from daemon.store.pool import Database
 from daemon.store.posts import StoredPosts
 from daemon.store.rereads import StoredRereads
@@ -64,5 +65,6 @@ async def open_store(dsn: str, *, pool_size: int, keys: Keys) -> OpenStore:
         media=StoredMedia(database),
         alerts=StoredAlerts(database),
         rereads=StoredRereads(database),
+        people=StoredPeople(database),
     )
     return OpenStore(store=store, owner=Owner(database), database=database)

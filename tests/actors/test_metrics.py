@@ -136,3 +136,13 @@ def test_totals_of_the_ledger_are_numbers_while_they_are_known_and_none_at_all_o
     for line in text(registry).splitlines():
         if line.startswith(("telewarden_ids{", "telewarden_posts{", "telewarden_channels_in", "telewarden_oldest")):
             assert math.isnan(float(line.rpartition(" ")[2])), line
+
+
+def test_accounts_are_told_by_state_and_as_unknown_while_the_database_is_away():
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.accounts_told(["active", "revoked", "active"])
+    assert registry.get_sample_value("telewarden_accounts", {"state": "active"}) == 2
+    assert registry.get_sample_value("telewarden_accounts", {"state": "banned"}) == 0
+    metrics.accounts_told(None)
+    assert math.isnan(registry.get_sample_value("telewarden_accounts", {"state": "active"}))

@@ -227,7 +227,7 @@ def test_other_lists_of_them_are_refused(text):
         ("{cron: '* * * * * *'}", "schedules[0].cron: expected five cron fields such as"),
         ("{every: 1h, timezone: ../passwd}", "schedules[0].timezone: expected a time zone such as Europe/Moscow"),
         ("{every: 1h, name: a b}", "schedules[0].name: expected text that matches"),
-        ("{every: 1h}, {every: 2h}", "schedules: expected a name of its own for each schedule, got 'all' 2 times"),
+        ("{every: 1h}, {every: 2h}", "schedules: expected a name of its own for each, got 'all' 2 times"),
         ("", None),
     ],
 )

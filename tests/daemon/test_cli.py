@@ -127,12 +127,16 @@ def test_every_command_explains_itself_and_its_options():
     assert set(commands) == {
         "run", "sandbox", "users", "channels", "clients", "login", "session", "parse", "posts", "check", "health",
         "alerts", "backfill", "cancel", "ledger", "plan", "probe", "stats", "verify", "version",
+        "invite", "keys", "user",
     }  # fmt: skip
-    for name in {*commands, "session import"} - {"sandbox"}:
+    groups = {"session", "invite", "keys", "user"}
+    inside = {"session import", "keys rotate", "invite create", "invite list", "invite revoke"}
+    inside |= {"user role", "user plan", "user logout", "user remove"}
+    for name in {*commands, *inside} - {"sandbox"}:
         code, out, _ = here(*name.split(), "--help")
         assert code == 0
         assert len(out.split("\n\n")) >= 3, name
-        assert ("--json" in out) == (name != "session"), name
+        assert ("--json" in out) == (name not in groups), name
 
 
 async def test_wrong_settings_end_with_78_and_name_every_fault(telewarden):

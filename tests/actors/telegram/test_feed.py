@@ -143,7 +143,15 @@ def test_what_was_seen_wins_over_what_was_stored():
 
 
 def row(number, **fields):
-    wanted = {"username": None, "first_name": None, "last_name": None, "cause": None, "channels": 0, "since": DATE}
+    wanted = {
+        "username": None,
+        "first_name": None,
+        "last_name": None,
+        "cause": None,
+        "channels": 0,
+        "since": DATE,
+        "state_since": DATE,
+    }
     wanted |= {"bot": False, "state": "active", "has_session": True}
     return AccountRow(account_id=AccountId(number), **(wanted | fields))
 

@@ -1,7 +1,7 @@
 """What is read over HTTP: users, clients, channels, posts, health, metrics, actors."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -76,9 +76,10 @@ async def test_users_are_listed_without_the_bot(face, filled):
     assert code == 200
     assert answer["total"] == 2
     users = {user.pop("id"): user for user in answer["users"]}
+    assert datetime.now(UTC) - datetime.fromisoformat(users[OTHER].pop("state_since")) < timedelta(minutes=5)
     assert users[OTHER] == {
         "username": "u5", "first_name": "Анна", "last_name": None, "state": "revoked", "is_authenticated": False,
-        "is_active": False, "channels": 1,
+        "is_active": False, "channels": 1, "cause": "AUTH_KEY_UNREGISTERED", "role": "user", "plan": "default",
     }  # fmt: skip
     assert (users[USER]["state"], users[USER]["is_active"], users[USER]["channels"]) == ("flooded", True, 2)
 

@@ -20,7 +20,8 @@ async def test_a_profile_is_saved_and_replaced(store):
     await store.accounts.save_profile(replace(PROFILE, first_name="B"))
     (stored,) = await store.accounts.all()
     expected = AccountRow(
-        since=stored.since, account_id=USER, username="Имя", first_name="B", last_name=None, bot=True,
+        since=stored.since, state_since=stored.state_since,
+        account_id=USER, username="Имя", first_name="B", last_name=None, bot=True,
         state="signed_out", cause=None, has_session=False, channels=0,
     )  # fmt: skip
     assert await store.accounts.all() == (expected,)
