@@ -194,6 +194,13 @@ class LetterBody(Body):
     text: str = Field(min_length=1, max_length=4096)
 
 
+class FolderBody(Body):
+    account: Ref
+    id: int = Field(ge=2, le=255)
+    title: str = Field(min_length=1, max_length=12)
+    channels: tuple[Ref, ...] = ()
+
+
 class ErrorBody(Body):
     code: int = Field(ge=-999, le=999)
     message: str = Field(min_length=1)

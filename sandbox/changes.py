@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sandbox.letters import Buttons
 from sandbox.posts import Entity, Post, Reaction
 
 
@@ -118,7 +119,36 @@ class Sent:
     reply_to: int = 0
     """In the sender's numbering."""
     random_id: int = 0
+    buttons: Buttons = ()
+    picture: str = ""
+    """A JPEG or PNG in base64."""
+    forwarded: tuple[int, int] | None = None
+    """Channel and post."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reworded:
+    """A private message that its sender has edited."""
+
+    at: int
+    sender: int
+    sender_message: int
+    text: str
+    entities: tuple[Entity, ...] = ()
+    buttons: Buttons = ()
+    picture: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """A folder of an account's dialogs, made or replaced; without channels it is gone."""
+
+    at: int
+    account_id: int
+    folder_id: int
+    title: str
+    channel_ids: tuple[int, ...]
 
 
 ChannelChange = Posted | Grown | Edited | Deleted | Counted | Founded | Altered | Moved
-Change = ChannelChange | Secured | Sent
+Change = ChannelChange | Secured | Sent | Reworded | Filed

@@ -1,5 +1,6 @@
 """From the world's rows to Telegram's constructors; the only place besides methods/ that names them."""
 
+import base64
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
@@ -10,9 +11,9 @@ from telethon.tl.alltlobjects import LAYER
 from sandbox import files
 from sandbox.changes import Counted, Sent
 from sandbox.channels import Channel, Event
-from sandbox.letters import Letter
+from sandbox.letters import Buttons, Letter
 from sandbox.posts import Entity, File, Post, Reaction
-from sandbox.world import Account, World
+from sandbox.world import DC_ID, Account, World
 
 PHOTO_SIZES = (("m", 320, 213), ("x", 800, 533))
 """Types and dimensions of a photo, unless it says its own; the last is the whole one."""
@@ -417,7 +418,43 @@ def letter(owner: int, row: Letter) -> Any:
         out=row.out or None,
         entities=entities_out(row.entities),
         reply_to=types.MessageReplyHeader(reply_to_msg_id=row.reply_to) if row.reply_to else None,
+        reply_markup=_markup(row.buttons) if row.buttons else None,
+        media=_picture(owner, row) if row.picture else None,
+        fwd_from=_forwarded(row) if row.forwarded else None,
+        edit_date=row.edited or None,
     )
+
+
+def _forwarded(row: Letter) -> Any:
+    assert row.forwarded is not None
+    channel_id, post_id = row.forwarded
+    return types.MessageFwdHeader(date=row.date, from_id=types.PeerChannel(channel_id), channel_post=post_id)
+
+
+def _markup(buttons: Buttons) -> Any:
+    def button(kind: str, label: str, value: str) -> Any:
+        if kind == "url":
+            return types.KeyboardInlineButton(label, types.InlineButtonTypeUrl(value))
+        return types.KeyboardInlineButton(label, types.InlineButtonTypeCallback(bytes.fromhex(value)))
+
+    return types.ReplyInlineMarkup([types.KeyboardInlineButtonRow([button(*each) for each in row]) for row in buttons])
+
+
+LETTER_PICTURES = 1 << 60
+"""Ids of pictures in private messages are below this, those of a channel's files above."""
+
+
+def _picture(owner: int, row: Letter) -> Any:
+    size = len(base64.b64decode(row.picture))
+    photo = types.Photo(
+        id=(owner % (1 << 40)) << 20 | row.id % (1 << 20),
+        access_hash=row.pts,
+        file_reference=b"letter",
+        date=row.date,
+        sizes=[types.PhotoSize("x", 400, 400, size)],
+        dc_id=DC_ID,
+    )
+    return types.MessageMediaPhoto(photo=photo)
 
 
 def user(world: World, viewer: int, account: Account) -> Any:
@@ -561,6 +598,20 @@ def letter_update(world: World, owner: int, sent: Sent) -> Any:
     if row is None:
         raise LookupError(f"account {owner} has no copy of a message that was just sent")
     return types.UpdateNewMessage(letter(owner, row), row.pts, 1)
+
+
+def letter_edited(world: World, owner: int, row: Letter) -> Push:
+    """The updateEditMessage for one side of a private message."""
+    sides = [user(world, owner, world.accounts[side]) for side in {owner, row.peer}]
+    return Push([types.UpdateEditMessage(letter(owner, row), row.pts, 1)], users=sides, date=row.edited)
+
+
+def button_pressed(world: World, who: int, row: Letter, *, query_id: int, data: bytes, at: int) -> Push:
+    """What a bot hears when somebody presses a button under its message, of which `row` is that one's copy."""
+    query = types.UpdateBotCallbackQuery(
+        query_id=query_id, user_id=who, peer=types.PeerUser(who), msg_id=row.twin, chat_instance=who, data=data
+    )
+    return Push([query], users=[user(world, row.peer, world.accounts[who])], date=at)
 
 
 def letter_pushed(world: World, owner: int, sent: Sent) -> Push:

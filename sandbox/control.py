@@ -22,6 +22,7 @@ from sandbox.bodies import (
     FaultBody,
     FiguresBody,
     FilesBody,
+    FolderBody,
     FoundBody,
     LetterBody,
     LimitsBody,
@@ -223,6 +224,15 @@ async def write(request: web.Request) -> web.Response:
     dc = request.app[DC]
     sent = dc.write(dc.world.account(body.sender), dc.world.account(body.receiver), body.text)
     return _made(sender_message=sent.sender_message, receiver_message=sent.receiver_message)
+
+
+@routes.post("/folders")
+async def file(request: web.Request) -> web.Response:
+    body = await _read(request, FolderBody)
+    dc = request.app[DC]
+    channels = [dc.world.channel(each) for each in body.channels]
+    dc.file(dc.world.account(body.account), body.id, body.title, channels)
+    return _made(id=body.id, channels=[channel.id for channel in channels])
 
 
 # What is true, and what was asked

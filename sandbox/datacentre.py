@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -14,7 +14,21 @@ from telethon.crypto import AuthKey as ClientKey
 from telethon.sessions import StringSession
 
 from sandbox import codec, methods
-from sandbox.changes import Altered, Change, Counted, Deleted, Edited, Founded, Grown, Moved, Posted, Secured, Sent
+from sandbox.changes import (
+    Altered,
+    Change,
+    Counted,
+    Deleted,
+    Edited,
+    Filed,
+    Founded,
+    Grown,
+    Moved,
+    Posted,
+    Reworded,
+    Secured,
+    Sent,
+)
 from sandbox.channels import Channel, Event
 from sandbox.crypto import ServerKey
 from sandbox.dispatch import Dispatcher
@@ -22,6 +36,7 @@ from sandbox.exports import export_digest
 from sandbox.generate import Shape, build_world, folder_digest
 from sandbox.hub import Hub
 from sandbox.keys import AuthKey, Json, Keyring
+from sandbox.letters import Letter
 from sandbox.logins import Logins, LoginToken
 from sandbox.posts import Entity, Post
 from sandbox.salts import Salts
@@ -85,6 +100,8 @@ class DataCentre:
         self.clock = self.world.clock
         self.keys = Keyring(state.save_key if state else lambda _: None)
         self.salts = Salts(self.clock)
+        self.uploads: dict[tuple[int, int], dict[int, bytes]] = {}
+        """Parts of files that are being sent, by account and file."""
         self.hub = Hub(self.world)
         self.dispatcher = Dispatcher(methods.ALL, self.clock)
         self.logins = Logins(self.clock, code_lifetime)
@@ -397,7 +414,15 @@ class DataCentre:
         return change
 
     def send_letter(
-        self, key: AuthKey, receiver: int, text: str, *, entities: tuple[Entity, ...], reply_to: int, random_id: int
+        self,
+        key: AuthKey,
+        receiver: int,
+        text: str,
+        *,
+        entities: tuple[Entity, ...],
+        reply_to: int,
+        random_id: int,
+        **more: Any,
     ) -> Sent:
         """A private message from the account signed in with `key`."""
         change = self.world.plan_letter(
@@ -408,10 +433,26 @@ class DataCentre:
             entities=entities,
             reply_to=reply_to,
             random_id=random_id,
+            **more,
         )
         self._carry_out(change)
         self.hub.letter_sent(change, key)
         return change
+
+    def reword(self, key: AuthKey, row: Letter, text: str, **more: Any) -> None:
+        """Edit a private message of the account signed in with `key`, and tell both sides."""
+        me = key.account_id
+        self._carry_out(Reworded(at=self.clock.seconds(), sender=me, sender_message=row.id, text=text, **more))
+        for owner, message_id in {me: row.id, row.peer: row.twin}.items():
+            edited = self.world.boxes[owner].find(message_id)
+            if edited is not None:
+                self.hub.push_to(owner, codec.letter_edited(self.world, owner, edited), but=key)
+
+    def file(self, account: Account, folder_id: int, title: str, channels: Iterable[Channel]) -> None:
+        """Make or replace a folder of an account's dialogs; without channels it is gone."""
+        ids = tuple(channel.id for channel in channels)
+        at = self.clock.seconds()
+        self._carry_out(Filed(at=at, account_id=account.id, folder_id=folder_id, title=title, channel_ids=ids))
 
     async def _publish_steadily(self) -> None:
         """`rate` posts a second over all generated channels, without drifting."""

@@ -132,6 +132,12 @@ class Hub:
                 for session in sessions:
                     self._push(session, push, self.turbulence.fate(owner, 0))
 
+    def push_to(self, owner: int, push: codec.Push, *, but: AuthKey | None = None) -> None:
+        """To all sessions of an account that listen, but not to that key."""
+        for session in self._listening.get(owner, ()):
+            if session.key is not but:
+                self._push(session, push, self.turbulence.fate(owner, 0))
+
     def _push(self, session: "Session", push: codec.Push, fate: str) -> None:
         self.pushed += 1
         body = push.body(session.key.layer)

@@ -19,10 +19,12 @@ from sandbox.changes import (
     Counted,
     Deleted,
     Edited,
+    Filed,
     Founded,
     Grown,
     Moved,
     Posted,
+    Reworded,
     Secured,
     Sent,
 )
@@ -35,7 +37,7 @@ LOCK_PATIENCE = 10.0
 
 _KINDS: dict[str, TypeAdapter[Change]] = {
     kind.__name__.lower(): TypeAdapter(kind)
-    for kind in (Posted, Grown, Edited, Deleted, Counted, Founded, Altered, Moved, Secured, Sent)
+    for kind in (Posted, Grown, Edited, Deleted, Counted, Founded, Altered, Moved, Secured, Sent, Reworded, Filed)
 }
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import assert_never
+from typing import Any, assert_never
 
 from sandbox.changes import (
     Altered,
@@ -18,10 +18,12 @@ from sandbox.changes import (
     Counted,
     Deleted,
     Edited,
+    Filed,
     Founded,
     Grown,
     Moved,
     Posted,
+    Reworded,
     Secured,
     Sent,
 )
@@ -82,6 +84,8 @@ class World:
         self.accounts = {account.id: account for account in accounts}
         self.channels = {channel.id: channel for channel in channels}
         self.boxes = {account_id: Box() for account_id in self.accounts}
+        self.folders: defaultdict[int, dict[int, Filed]] = defaultdict(dict)
+        """Of dialogs, by account and id."""
         self.shelf = Shelf()
         self.references = 1
         """Counted up when every file reference given out so far expires."""
@@ -230,6 +234,7 @@ class World:
         entities: tuple[Entity, ...],
         reply_to: int,
         random_id: int,
+        **more: Any,
     ) -> Sent:
         mine, theirs = self.boxes[sender], self.boxes[receiver]
         return Sent(
@@ -242,6 +247,7 @@ class World:
             entities=entities,
             reply_to=reply_to,
             random_id=random_id,
+            **more,
         )
 
     # Changes
@@ -269,6 +275,10 @@ class World:
                 self._secure(change)
             case Sent():
                 self._send(change)
+            case Reworded():
+                self._reword(change)
+            case Filed():
+                self._file(change)
             case _:
                 assert_never(change)
         return []
@@ -417,7 +427,36 @@ class World:
                 reply_to=0 if reply is None else reply.id if out else reply.twin,
                 twin=change.receiver_message if out else change.sender_message,
                 pts=box.pts + 1,
+                buttons=change.buttons,
+                picture=change.picture,
+                forwarded=change.forwarded,
             )
-            box.letters.append(letter)
+            box.add(letter)
             if out and change.random_id:
                 box.by_random_id[peer, change.random_id] = letter
+
+    def _reword(self, change: Reworded) -> None:
+        mine = self.boxes[change.sender].find(change.sender_message)
+        if mine is None:
+            raise WorldError(f"account {change.sender} has no message {change.sender_message}")
+        for owner, message_id in {change.sender: mine.id, mine.peer: mine.twin}.items():
+            box = self.boxes[owner]
+            letter = box.find(message_id)
+            if letter is not None:
+                box.replace(
+                    replace(
+                        letter,
+                        text=change.text,
+                        entities=change.entities,
+                        buttons=change.buttons,
+                        picture=change.picture,
+                        edited=change.at,
+                        pts=box.pts + 1,
+                    )
+                )
+
+    def _file(self, change: Filed) -> None:
+        if change.channel_ids:
+            self.folders[change.account_id][change.folder_id] = change
+        else:
+            self.folders[change.account_id].pop(change.folder_id, None)

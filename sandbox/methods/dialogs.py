@@ -98,7 +98,28 @@ def get_peer_dialogs(call: Call, request: Any) -> Any:
     return types.messages.PeerDialogs(**_collect(call, rows), state=state(call))
 
 
+def get_dialog_filters(call: Call, _: Any) -> Any:
+    """The list of all dialogs, and the account's own folders."""
+    me, world = call.user.id, call.dc.world
+
+    def peer(channel_id: int) -> Any:
+        return types.InputPeerChannel(channel_id, world.access_hash(me, "channel", channel_id))
+
+    folders = [
+        types.DialogFilter(
+            id=each.folder_id,
+            title=types.TextWithEntities(each.title, []),
+            pinned_peers=[],
+            include_peers=[peer(channel_id) for channel_id in each.channel_ids],
+            exclude_peers=[],
+        )
+        for each in world.folders[me].values()
+    ]
+    return types.messages.DialogFilters(filters=[types.DialogFilterDefault(), *folders])
+
+
 HANDLERS: Methods = {
+    functions.messages.GetDialogFiltersRequest: get_dialog_filters,
     functions.messages.GetDialogsRequest: get_dialogs,
     functions.messages.GetPeerDialogsRequest: get_peer_dialogs,
 }

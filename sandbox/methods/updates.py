@@ -31,7 +31,8 @@ def get_difference(call: Call, request: Any) -> Any:
     if request.pts <= 0:
         raise RefusedError(400, "PERSISTENT_TIMESTAMP_EMPTY")
     since = int(request.date.timestamp()) if request.date else 0
-    missed = world.boxes[me].letters[max(0, request.pts - 1) :]
+    box = world.boxes[me]
+    missed = box.steps[max(0, request.pts - 1) :]
     limit = call.dc.switches.account_too_long_above
     if limit and len(missed) > limit:
         return types.updates.DifferenceTooLong(pts=world.boxes[me].pts)
@@ -40,16 +41,23 @@ def get_difference(call: Call, request: Any) -> Any:
     moved = [channel for channel in world.channels_of(me) if channel.moved_at >= max(since, 1)]
     if not page and not moved:
         return types.updates.DifferenceEmpty(date=call.dc.clock.seconds(), seq=1)
+    new, edited = (
+        [row for done, message_id in page if done == kind and (row := box.find(message_id)) is not None]
+        for kind in ("new", "edit")
+    )
     parts = {
-        "new_messages": [codec.letter(me, row) for row in page],
+        "new_messages": [codec.letter(me, row) for row in new],
         "new_encrypted_messages": [],
-        "other_updates": [types.UpdateChannelTooLong(channel.id, channel.pts) for channel in moved],
+        "other_updates": [
+            *(types.UpdateEditMessage(codec.letter(me, row), row.pts, 1) for row in edited),
+            *(types.UpdateChannelTooLong(channel.id, channel.pts) for channel in moved),
+        ],
         "chats": [codec.chat(world, me, channel) for channel in moved],
-        "users": _people(call, page),
+        "users": _people(call, [*new, *edited]),
     }
     if len(page) < len(missed):
         # The date stays as asked: only a finished difference may say that the channels have been told.
-        middle = types.updates.State(pts=page[-1].pts, qts=1, date=request.date, seq=1, unread_count=0)
+        middle = types.updates.State(pts=request.pts + len(page), qts=1, date=request.date, seq=1, unread_count=0)
         return types.updates.DifferenceSlice(**parts, intermediate_state=middle)
     return types.updates.Difference(**parts, state=state(call))
 

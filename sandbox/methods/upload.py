@@ -1,12 +1,17 @@
+import base64
 from typing import Any
 
 from telethon.tl import functions, types
 
 from sandbox import codec, files
 from sandbox.dispatch import Call, Methods, RefusedError
+from sandbox.letters import Letter
 from sandbox.posts import Post
 
 _MEGABYTE = 1024 * 1024
+MAX_PARTS = 16
+MAX_UPLOADS = 100
+"""Files on their way; the oldest is forgotten."""
 _FILE_TYPES = {
     "application/pdf": types.storage.FilePdf,
     "audio/mpeg": types.storage.FileMp3,
@@ -21,6 +26,12 @@ _FILE_TYPES = {
 
 def get_file(call: Call, request: Any) -> Any:
     """A part of a post's photo or document; behind its end there is nothing, and that is no fault."""
+    if (letter := _letter(call, request.location)) is not None:
+        _check_part(request.offset, request.limit, 1024 if request.precise else 4096)
+        whole = base64.b64decode(letter.picture)
+        part = whole[request.offset : request.offset + request.limit]
+        kind = types.storage.FilePng if whole.startswith(b"\x89PNG") else types.storage.FileJpeg
+        return types.upload.File(kind(), mtime=letter.date, bytes=part)
     post, file = _located(call, request.location)
     _check_part(request.offset, request.limit, 1024 if request.precise else 4096)
     if call.dc.world.files_dc != call.key.dc_id:
@@ -33,6 +44,29 @@ def get_file(call: Call, request: Any) -> Any:
         mime = codec.document_mime(post)
         part = files.document_part(file, codec.document_size(post), request.offset, request.limit, mime=mime)
     return types.upload.File(_FILE_TYPES.get(mime, types.storage.FileUnknown)(), mtime=post.date, bytes=part)
+
+
+def _letter(call: Call, location: Any) -> Letter | None:
+    """The private message of one's own whose picture this is, if it is one."""
+    wanted = getattr(location, "id", 0)
+    if not isinstance(location, types.InputPhotoFileLocation) or wanted >= codec.LETTER_PICTURES:
+        return None
+    letter = call.dc.world.boxes[call.account.id].find(wanted & ((1 << 20) - 1))
+    if letter is None or not letter.picture or letter.pts != location.access_hash:
+        raise RefusedError(400, "LOCATION_INVALID")
+    return letter
+
+
+def save_file_part(call: Call, request: Any) -> bool:
+    """Kept until it is sent, a megabyte at most for each file."""
+    if not 0 <= request.file_part < MAX_PARTS:
+        raise RefusedError(400, "FILE_PART_INVALID")
+    if not 0 < len(request.bytes) <= 512 * 1024:
+        raise RefusedError(400, "FILE_PART_SIZE_INVALID")
+    call.dc.uploads.setdefault((call.account.id, request.file_id), {})[request.file_part] = request.bytes
+    while len(call.dc.uploads) > MAX_UPLOADS:
+        del call.dc.uploads[next(iter(call.dc.uploads))]
+    return True
 
 
 def _located(call: Call, location: Any) -> tuple[Post, int]:
@@ -71,4 +105,7 @@ def _check_part(offset: int, limit: int, step: int) -> None:
         raise RefusedError(400, "LIMIT_INVALID")
 
 
-HANDLERS: Methods = {functions.upload.GetFileRequest: get_file}
+HANDLERS: Methods = {
+    functions.upload.GetFileRequest: get_file,
+    functions.upload.SaveFilePartRequest: save_file_part,
+}

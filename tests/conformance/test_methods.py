@@ -7,6 +7,7 @@ from sandbox.dispatch import method_name
 from tests.conformance import (
     cases_account,
     cases_auth,
+    cases_bots,
     cases_channels,
     cases_dialogs,
     cases_invites,
@@ -22,6 +23,7 @@ from tests.conformance.stage import Stage
 FILLED_BY = (
     cases_account,
     cases_auth,
+    cases_bots,
     cases_channels,
     cases_dialogs,
     cases_invites,
