@@ -40,6 +40,7 @@ from actors.messages.account import (
 )
 from actors.messages.alerts import AlertKind, EndAlert, RaiseAlert
 from actors.messages.content import Profile
+from actors.messages.following import FollowChannel, ImportChannels, ListFolders, UnfollowChannel, Wish
 from actors.messages.ids import AccountId, AccountState
 from actors.messages.roster import AccountDown, AccountUp, Introduce, MembershipsRead
 from actors.messages.rows import SessionKey
@@ -64,6 +65,7 @@ from actors.telegram.outlet import Outlet
 from actors.telegram.requests import fetch_self
 from actors.telegram.session import AccountSession
 from actors.telegram.takeout import Takeout
+from actors.telegram.wishes import Wishes
 from config.model import Datacenter, Settings
 
 logger = logging.getLogger(__name__)
@@ -86,7 +88,7 @@ OVER_WHEN_ACTIVE: tuple[AlertKind, ...] = ("key_dead", "frozen", "account_parked
 Asked = FetchHistory | FetchIds | FetchDifference | FindStart | PeekChannels | LookAgain | LocateFiles | FetchPart
 
 
-AccountMessage = Asked | DescribeAccount | Reading | RosterUp | Room | Save | Ask | Listen
+AccountMessage = Asked | Wish | DescribeAccount | Reading | RosterUp | Room | Save | Ask | Listen
 
 
 class Account(TaskActor):
@@ -123,6 +125,7 @@ class Account(TaskActor):
         self._belonging = Belonging(
             account_id, settings.collection, store=store, feed=self._feed, names=names, actor=self
         )
+        self._wishes = Wishes(account_id, store=store, feed=self._feed)
         self._notes = Notes(account_id, store.accounts, self)
         self._budgets: Budgets | None = None
         self._takeout = Takeout(self.owner.clock, allowed=account_id in settings.collection.takeout)
@@ -153,6 +156,8 @@ class Account(TaskActor):
             case FetchHistory() | FetchIds() | FetchDifference() | FindStart() | PeekChannels():
                 return self._queue(message)
             case LookAgain() | LocateFiles() | FetchPart():
+                return self._queue(message)
+            case FollowChannel() | UnfollowChannel() | ListFolders() | ImportChannels():
                 return self._queue(message)
             case DescribeAccount():
                 return self._describe()
@@ -187,7 +192,7 @@ class Account(TaskActor):
             loop_id=self.owner.loop_id if self._client is not None else None,
         )
 
-    def _queue(self, request: Asked) -> Later[Any]:
+    def _queue(self, request: Asked | Wish) -> Later[Any]:
         if self._caller is None:
             raise TryAgain(self._id, type(request).__name__, "not connected")
         if len(self._line) >= LINE:
@@ -378,6 +383,11 @@ class Account(TaskActor):
     async def find_names(self) -> None:
         if self._caller is not None:
             await self._belonging.find_names(self._caller)
+
+    async def belong(self, wish: Wish) -> object:
+        if self._caller is None:
+            raise TryAgain(self._id, type(wish).__name__, "not connected")
+        return await self._wishes.take(self._caller, wish)
 
     def again(self, request: CatchUp | FindNames, wait: float) -> None:
         self.tell_later(wait, Ask(request=request))

@@ -79,6 +79,24 @@ class InviteRefused(ActorsError):
         self.cause = cause
 
 
+class LimitReached(ActorsError):
+    """A user follows as many channels as its plan allows."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"no more than {limit} channels may be followed")
+        self.limit = limit
+
+
+class NotAChannel(ActorsError):
+    """What was named is a person, a bot or a plain group, or no account knows it."""
+
+
+class FolderUnknown(ActorsError):
+    def __init__(self, folder_id: int) -> None:
+        super().__init__(f"there is no folder {folder_id}")
+        self.folder_id = folder_id
+
+
 class UserNotSignedIn(ActorsError):
     def __init__(self, account_id: AccountId, state: AccountState) -> None:
         super().__init__(f"user {account_id} isn't signed in: {state}")

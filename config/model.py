@@ -243,6 +243,12 @@ class Plan(Section):
     """Channels that a user may follow; null: no limit."""
 
 
+def plan_of(name: str, plans: tuple[Plan, ...]) -> Plan:
+    """The plan of that name; the default one where the settings don't know it any more."""
+    known = {plan.name: plan for plan in plans}
+    return known.get(name, known["default"])
+
+
 class Keys(Section):
     master_key_file: Path | None = None
     """32 bytes in base64; null: credential ``master_key``, else made once as state_dir/master.key."""
@@ -304,8 +310,3 @@ class Settings(Section):
         if all(plan.name != "default" for plan in plans):
             raise ValueError("expected one named 'default' among them: it is everybody's who has no other")
         return plans
-
-    def plan(self, name: str) -> Plan:
-        """The plan of that name; the default one where the settings don't know it any more."""
-        plans = {plan.name: plan for plan in self.plans}
-        return plans.get(name, plans["default"])

@@ -184,7 +184,7 @@ async def _start(
     admin = AdminServer(
         owner=owner, store=opened.store, settings=settings.admin, access=access,
         registry=metrics.registry, ready=lambda: _ready(owner, opened), blobs=blobs, planned=planned,
-        rotation=rotation, plans=tuple(plan.name for plan in settings.plans),
+        rotation=rotation, plans=settings.plans,
     )  # fmt: skip
     await admin.start()
     stack.push_async_callback(admin.stop)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from daemon.alert_commands import alerts
+from daemon.follow_commands import follow, import_, unfollow
 from daemon.key_commands import keys
 from daemon.ledger_commands import backfill, cancel, ledger, verify
 from daemon.options import (
@@ -259,6 +260,8 @@ cli.add_command(cancel)
 cli.add_command(ledger)
 cli.add_command(alerts)
 cli.add_command(verify)
+cli.add_command(follow)
+cli.add_command(import_)
 cli.add_command(invite)
 cli.add_command(keys)
 cli.add_command(login)
@@ -266,4 +269,5 @@ cli.add_command(session)
 cli.add_command(plan)
 cli.add_command(probe)
 cli.add_command(stats)
+cli.add_command(unfollow)
 cli.add_command(user)

@@ -44,7 +44,10 @@ class Belonging:
             return
         stored = feed.memberships.values() or await self._store.channels.memberships(self._id)
         await self._names.load()
-        read, self.complete = await read_memberships(call, self._id, stored, self._settings, self._names.known)
+        feed.choices = await self._store.people.choices(self._id)
+        read, self.complete = await read_memberships(
+            call, self._id, stored, self._settings, names=self._names.known, choices=feed.choices
+        )
         found = await self._find(call, read)
         feed.memberships = {each.channel_id: each for each in (*read, *found)}
         self._read_at = now

@@ -36,6 +36,9 @@ USUAL: Mapping[str, Pace] = {
     "messages.getDialogs": Pace(10, 60.0),
     "contacts.resolveUsername": Pace(40, 300.0),
     "channels.getMessages": COMMON,
+    # Joining is what floods, and limits accounts, soonest of all: a handful within ten minutes.
+    "channels.joinChannel": Pace(2, 600.0),
+    "messages.importChatInvite": Pace(2, 600.0),
 }
 """Where nothing has been learned yet."""
 

@@ -87,6 +87,11 @@ class Caller:
         """Seconds since the first of the calls without an answer was made; 0 where the last one has had one."""
         return 0.0 if self._unanswered_at is None else self._clock.monotonic() - self._unanswered_at
 
+    def ready_in(self, method: str) -> float:
+        """Seconds until the account's pace lets it call this method; 0 for now."""
+        now = self._clock.monotonic()
+        return max(0.0, self._budgets.ready_at(method, now) - now)
+
     async def __call__(self, request: Any, *, channel_id: ChannelId | None = None, dc_id: int | None = None) -> Any:
         """Send one request, return its result. ``dc_id``: where it is to be answered, if not at home.
 

@@ -11,7 +11,11 @@ from actors.errors import (
     ChannelLost,
     FileLost,
     FloodWaited,
+    FolderUnknown,
+    LimitReached,
+    NotAChannel,
     Refused,
+    StoreUnavailable,
     TryAgain,
 )
 from actors.messages.account import (
@@ -25,6 +29,7 @@ from actors.messages.account import (
     PeekChannels,
 )
 from actors.messages.content import Membership
+from actors.messages.following import FollowChannel, ImportChannels, ListFolders, UnfollowChannel, Wish
 from actors.messages.ids import AccountId, ChannelId
 from actors.messages.rows import UpdateState
 from actors.runtime.loop import LoopOwner
@@ -58,6 +63,8 @@ AGAIN_AFTER = 2.0
 """Seconds until a task of the account's own is tried again."""
 
 CALL_FAULTS = (FloodWaited, ChannelLost, FileLost, TryAgain, Refused, AccountUnusable)
+WISH_FAULTS = (FolderUnknown, LimitReached, NotAChannel, StoreUnavailable)
+"""Of what a person asked for: the asker hears of them, and the account goes on."""
 
 
 class Reconnect(TryAgain):
@@ -81,6 +88,9 @@ class Host(Protocol):
 
     async def find_names(self) -> None:
         """Look for the names in the settings that no channel bears."""
+
+    async def belong(self, wish: Wish) -> object:
+        """Do as a person wishes about what the account belongs to."""
 
     def again(self, request: CatchUp | FindNames, wait: float) -> None:
         """Put a task of the account's own in line again after ``wait`` seconds."""
@@ -119,6 +129,10 @@ class Desk:
                 self._host.check()
                 self._refuse_stale(task)
                 reply = await self._make(task.request)
+            except WISH_FAULTS as fault:
+                if task.later is None:
+                    raise
+                task.later.fail(fault)
             except CALL_FAULTS as fault:
                 await self._take_fault(fault, task)
                 watch.check()
@@ -197,6 +211,8 @@ class Desk:
                 return await self._files.locate(self._peer(channel_id), request)
             case FetchPart():
                 return await self._files.fetch(request)
+            case FollowChannel() | UnfollowChannel() | ListFolders() | ImportChannels():
+                return await self._host.belong(request)
             case FindNames():
                 await self._host.find_names()
             case EndTakeout():

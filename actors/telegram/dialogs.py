@@ -9,7 +9,7 @@ from telethon.tl import functions, types
 
 from actors.errors import FloodWaited, Refused
 from actors.messages.content import Membership, WantedName
-from actors.messages.ids import AccountId
+from actors.messages.ids import AccountId, ChannelId
 from actors.telegram.caller import Caller
 from actors.telegram.decode import decode_heads, decode_membership
 from actors.telegram.follow import followed, is_named, merged, wanted_by
@@ -26,12 +26,14 @@ async def read_memberships(
     account_id: AccountId,
     stored: Iterable[Membership],
     settings: Collection,
+    *,
     names: Mapping[str, WantedName] | None = None,
+    choices: Mapping[ChannelId, bool] | None = None,
 ) -> tuple[tuple[Membership, ...], bool]:
     """The channels that the account follows, and whether these are all.
 
     Where nothing is stored every page is read, later only the first: what moved is on it, and the rest is stored.
-    Channels that were only found by name aren't among dialogs; they stay as they are stored.
+    Channels that were only found by name aren't among dialogs; those that are wanted stay as they are stored.
 
     Raises:
         FloodWaited, Refused: nothing is stored to go on with.
@@ -48,10 +50,11 @@ async def read_memberships(
         if not known:
             raise
         logger.info("account %s goes on with the channels that are stored: %s", account_id, fault)
-        return followed(known, settings, names), False
+        return followed(known, settings, names, choices), False
     wanted = wanted_by(settings, names)
-    kept = [membership for membership in known if not complete or is_named(membership, wanted)]
-    return followed(merged(kept, seen).values(), settings, names), complete
+    chosen = {channel_id for channel_id, is_wanted in (choices or {}).items() if is_wanted}
+    kept = [each for each in known if not complete or is_named(each, wanted) or each.channel_id in chosen]
+    return followed(merged(kept, seen).values(), settings, names, choices), complete
 
 
 async def fetch_dialogs(call: Caller, account_id: AccountId) -> AsyncIterator[tuple[tuple[Membership, ...], bool]]:

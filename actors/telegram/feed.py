@@ -25,6 +25,9 @@ class Sink(Protocol):
 
     def left(self, channel_id: ChannelId) -> None: ...
 
+    def unfollowed(self, rest: tuple[Membership, ...]) -> None:
+        """Something isn't followed any more; what is."""
+
     def moved(self, hints: Iterable[ChannelMoved]) -> None:
         """Channels of which is known only that something happened."""
 
@@ -45,6 +48,8 @@ class Feed:
         self.state: UpdateState | None = None
         self.names: Mapping[str, WantedName] = {}
         """What is known of the names that settings want."""
+        self.choices: Mapping[ChannelId, bool] = {}
+        """What the user chose to follow and not to follow."""
 
     def peer_of(self, channel_id: ChannelId) -> Any | None:
         """How this account names a channel in a request; None for one that it doesn't know."""
@@ -69,6 +74,13 @@ class Feed:
         """One that was found otherwise: by its name, or by looking again for a channel that was lost."""
         self.memberships[membership.channel_id] = membership
         self._outlet.joined(membership)
+
+    def drop(self, channel_id: ChannelId) -> bool:
+        """One that isn't to be followed any more; whether it was."""
+        if self.memberships.pop(channel_id, None) is None:
+            return False
+        self._outlet.unfollowed(tuple(self.memberships.values()))
+        return True
 
     def take_slice(self, raw: Any, after: UpdateState) -> bool:
         """Take one slice of a difference; whether it was too long, so that anything may have happened."""
@@ -98,7 +110,7 @@ class Feed:
 
     def _keep(self, membership: Membership) -> None:
         known = self.memberships.get(membership.channel_id)
-        wanted = known is not None or followed((membership,), self._settings, self.names)
+        wanted = known is not None or followed((membership,), self._settings, self.names, self.choices)
         if differ(known, membership) and wanted:
             self.memberships[membership.channel_id] = membership
             self._outlet.joined(membership)

@@ -32,13 +32,24 @@ def wanted_by(settings: CollectionSettings, known: Mapping[str, WantedName] | No
 
 
 def followed(
-    memberships: Iterable[Membership], settings: CollectionSettings, known: Mapping[str, WantedName] | None = None
+    memberships: Iterable[Membership],
+    settings: CollectionSettings,
+    known: Mapping[str, WantedName] | None = None,
+    choices: Mapping[ChannelId, bool] | None = None,
 ) -> tuple[Membership, ...]:
-    """Of these, the ones that ``collection.follow`` wants; ``known``: what is known of the names in settings."""
-    if settings.follow == "dialogs":
-        return tuple(memberships)
+    """Of these, the ones that the user chose; where it chose nothing, those that ``collection.follow`` wants.
+
+    ``known``: what is known of the names in settings.
+    """
     names = wanted_by(settings, known)
-    return tuple(membership for membership in memberships if is_named(membership, names))
+
+    def is_wanted(membership: Membership) -> bool:
+        chosen = None if choices is None else choices.get(membership.channel_id)
+        if chosen is not None:
+            return chosen
+        return settings.follow == "dialogs" or is_named(membership, names)
+
+    return tuple(membership for membership in memberships if is_wanted(membership))
 
 
 def new_names(

@@ -19,6 +19,7 @@ from actors.messages.account import (
     LookAgain,
     PeekChannels,
 )
+from actors.messages.following import ImportChannels, ListFolders
 from actors.runtime.clock import Clock
 from actors.runtime.reply import Later
 
@@ -38,6 +39,8 @@ METHODS: dict[type, str] = {
     LookAgain: "messages.getPeerDialogs",
     LocateFiles: "channels.getMessages",
     FetchPart: "upload.getFile",
+    ImportChannels: "messages.getDialogs",
+    ListFolders: "messages.getDialogFilters",
 }
 """What a task calls first; others have no pace."""
 

@@ -60,6 +60,9 @@ class Outlet:
     def joined(self, membership: Membership) -> None:
         self.tell_roster(MembershipsRead(account_id=self._id, memberships=(membership,), complete=False))
 
+    def unfollowed(self, rest: tuple[Membership, ...]) -> None:
+        self.tell_roster(MembershipsRead(account_id=self._id, memberships=rest, complete=True))
+
     def left(self, channel_id: ChannelId) -> None:
         self.tell_roster(MembershipLost(account_id=self._id, channel_id=channel_id))
 

@@ -14,6 +14,7 @@ from actors.messages.rows import ChannelRow
 from actors.ports import Blobs, Store
 from actors.runtime.message import Request
 from actors.runtime.owner import LoopOwner
+from config.model import Plan
 from daemon.admin.problem import Problem
 from daemon.planning import Planned
 from daemon.rotation import Rotation
@@ -32,8 +33,8 @@ PLANNED = web.AppKey("planned", Planned)
 """The settings that cost calls."""
 ROTATION = web.AppKey("rotation", Rotation)
 """Of the master key."""
-PLANS: web.AppKey[tuple[str, ...]] = web.AppKey("plans", tuple)
-"""Names of the plans that the settings know."""
+PLANS: web.AppKey[tuple[Plan, ...]] = web.AppKey("plans", tuple)
+"""Those of the settings."""
 ENDING = web.AppKey("ending", asyncio.Event)
 """Set when the server shuts down: whoever waits stops waiting and answers."""
 

@@ -5,13 +5,19 @@ import math
 from aiohttp import web
 
 from actors.errors import (
+    AccountUnusable,
     ActorsError,
     BlobsUnavailable,
+    ChannelLost,
     ChannelUnknown,
     ErrandRuns,
     FloodWaited,
+    FolderUnknown,
     JobUnknown,
+    LimitReached,
+    NotAChannel,
     OwnershipLost,
+    Refused,
     StoreUnavailable,
     TryAgain,
     UserNotSignedIn,
@@ -21,6 +27,15 @@ from actors.runtime.errors import ActorDeadError, AskTimeout, JobCancelled, Mail
 from daemon.admin.asking import Ending
 from daemon.admin.problem import Problem, busy
 
+REFUSALS = {
+    "USERNAME_NOT_OCCUPIED": "nobody bears this name",
+    "USERNAME_INVALID": "this can't be a name",
+    "INVITE_HASH_EXPIRED": "the invite has expired or was revoked",
+    "INVITE_HASH_INVALID": "this is no invite",
+    "CHANNELS_TOO_MUCH": "the account is in as many channels as Telegram allows: let it leave some, or ask another",
+    "CHANNEL_PRIVATE": "the account was removed from this channel, or it is private",
+}
+"""What a person can make something of, in words."""
 FAULTS = (web.HTTPException, ActorsError, RuntimeFault, ActorDeadError, Ending)
 """What ``problem_of`` may know; anything else is a defect and stays one."""
 
@@ -55,12 +70,25 @@ def _of_actors(fault: ActorsError) -> Problem | None:
                 f"A {fault.kind} of this channel runs already ({fault.asked}): let job {fault.job_id} end or cancel it"
             )
             return Problem(409, detail, job_id=fault.job_id)
+        case LimitReached() | NotAChannel() | FolderUnknown():
+            return Problem(422, f"{str(fault)[:1].upper()}{str(fault)[1:]}")
+        case Refused():
+            return Problem(422, f"Telegram refused: {REFUSALS.get(fault.cause, fault.cause)}", cause=fault.cause)
+        case ChannelLost():
+            return Problem(422, f"The account can't read channel {fault.channel_id}: {fault.cause}")
+        case AccountUnusable():
+            return Problem(409, f"User {fault.account_id} can't go on: {fault.cause}", state=fault.state)
         case FloodWaited():
             wait = math.ceil(fault.wait.total_seconds())
             headers = {"Retry-After": str(wait)}
             return Problem(429, f"Telegram wants {wait} s of waiting before this is tried again", headers=headers)
         case TryAgain():
             return busy(f"Telegram didn't answer as it should ({fault.cause}): ask again in a moment")
+    return _of_the_store(fault)
+
+
+def _of_the_store(fault: ActorsError) -> Problem | None:
+    match fault:
         case StoreUnavailable():
             return busy("The database can't be reached just now: ask again in a moment")
         case BlobsUnavailable():

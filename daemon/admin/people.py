@@ -118,7 +118,7 @@ def _role(role: Any) -> UserRole:
 
 
 def _plan(request: web.Request, plan: Any) -> str:
-    known = request.app[PLANS]
+    known = [each.name for each in request.app[PLANS]]
     if plan not in known:
         raise Problem(400, f"The settings know these plans: {', '.join(known)}", field="plan")
     return str(plan)

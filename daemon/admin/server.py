@@ -11,8 +11,22 @@ from prometheus_client import CollectorRegistry, Histogram
 from actors.messages.people import DEFAULT_PLAN
 from actors.ports import Blobs, Store
 from actors.runtime.owner import LoopOwner
-from config.model import Admin
-from daemon.admin import alerts, channels, errands, health, jobs, keys, ledger, media, people, plan, signin, users
+from config.model import Admin, Plan
+from daemon.admin import (
+    alerts,
+    channels,
+    errands,
+    following,
+    health,
+    jobs,
+    keys,
+    ledger,
+    media,
+    people,
+    plan,
+    signin,
+    users,
+)
 from daemon.admin.access import Access, Caller, Role
 from daemon.admin.asking import BLOBS, ENDING, OWNER, PLANNED, PLANS, READY, REGISTRY, ROTATION, STORE, Ready
 from daemon.admin.faults import FAULTS, problem_of
@@ -44,7 +58,7 @@ def build_app(
     ready: Ready,
     planned: Planned,
     rotation: Rotation,
-    plans: tuple[str, ...],
+    plans: tuple[Plan, ...],
 ) -> web.Application:
     """The application, every route with its role; its own metric leaves ``registry`` with it.
 
@@ -62,7 +76,21 @@ def build_app(
         buckets=BUCKETS,
         registry=registry,
     )
-    for module in (users, people, channels, alerts, ledger, plan, errands, media, jobs, signin, keys, health):
+    for module in (
+        users,
+        people,
+        following,
+        channels,
+        alerts,
+        ledger,
+        plan,
+        errands,
+        media,
+        jobs,
+        signin,
+        keys,
+        health,
+    ):
         add_routes(app, module.ROUTES, durations)
 
     async def forget(_: web.Application) -> None:
@@ -90,7 +118,7 @@ class AdminServer:
         ready: Ready,
         planned: Planned,
         rotation: Rotation,
-        plans: tuple[str, ...] = (DEFAULT_PLAN,),
+        plans: tuple[Plan, ...] = (Plan(name=DEFAULT_PLAN),),
         blobs: Blobs | None = None,
     ) -> None:
         self._owner = owner
