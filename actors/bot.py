@@ -4,30 +4,36 @@ Commands only reach the mailbox; what takes time (a parse, Telegram, the store) 
 """
 
 import logging
-import secrets
+import math
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, assert_never
 
 from actors import log
+from actors.chat.alerts import ENDED, alerts_text
+from actors.chat.answers import Answers
+from actors.chat.signing import is_unchanged
+from actors.chat.texts import text_of
 from actors.errors import (
     AccountUnusable,
     ActorsError,
     FloodWaited,
     LoopbackViolated,
+    OwnershipLost,
     Refused,
     StoreUnavailable,
     TryAgain,
-    UserNotSignedIn,
 )
-from actors.messages.ids import AccountId, JobId
-from actors.messages.jobs import AwaitJob, DescribeJob, Job, ParseUser
+from actors.messages.chat import Note, Person, Pressed, Said
+from actors.messages.ids import AccountId
+from actors.messages.people import RANKS
 from actors.messages.rows import SessionKey, UpdateState
 from actors.neighbours import ASK_FAULTS
 from actors.ports import Store
 from actors.runtime.actor import TaskActor
 from actors.telegram.caller import Caller, CallMetrics, NoMetrics
 from actors.telegram.client import SettingsIncomplete, build_client
-from actors.telegram.commands import Command, Language, commands_in, say, text_of
+from actors.telegram.commands import edit, heard_in, say, take_press
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.line import CatchUp, Check, Line, Save, Task
 from actors.telegram.link import Watch, connected, pause, retry_after
@@ -43,19 +49,27 @@ logger = logging.getLogger(__name__)
 ANSWERS = 50
 """Answers on their way at the same time; what comes beyond is not answered."""
 HEARD = 1000
-"""Commands remembered, so that one that comes by a push and by a difference is answered once."""
-WAIT = timedelta(seconds=25)
-"""Each ask for the end of a job; asked again until it is done."""
-UP = frozenset({"active", "flooded"})
+"""Messages remembered, so that one that comes by a push and by a difference is answered once."""
+ALERTS_EVERY = 60.0
+"""Seconds between two messages of alerts."""
+ALERTS_AFTER = 20.0
+"""Seconds that an alert is left alone: many are over by then, and those that come together are told together."""
+ALERTS_MOST = 100
+SPEECH_FAULTS = (TryAgain, FloodWaited, Refused, AccountUnusable)
 LOST_KEYS = frozenset({"revoked", "duplicated", "signed_out", "parked"})
 """States that a sign-in by the token cures: the session is gone, another's, or doesn't open any more."""
-RUNNING = frozenset({"queued", "running"})
 
-BotMessage = Command | Save
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellAlerts:
+    """The bot's own mail: look for alerts that administrators haven't been told of."""
+
+
+BotMessage = Said | Pressed | TellAlerts | Save
 
 
 class Bot(TaskActor):
-    """Answers ``/start``, ``/status`` and ``/parse`` in private chats, to the users of its accounts alone.
+    """Answers in private chats, to those who were invited alone, and tells administrators of alerts.
 
     It keeps its session like an account, under its own user id, and signs in by its token only where that opens
     nothing. Says ``BOT_STARTED`` once it has.
@@ -90,20 +104,23 @@ class Bot(TaskActor):
         """Whether the stored session was given up for a new one since it last worked."""
         self._heard: dict[int, None] = {}
         self._answering = 0
-        self._last_job: JobId | None = None
+        self._answers = Answers(owner=self.owner, store=store, settings=settings, mouth=self)
 
     async def started(self) -> None:
         self.spawn_task(self._live(), name="client")
+        self.tell_later(ALERTS_EVERY, TellAlerts())
 
     async def stopping(self) -> None:
         await self._notes.save()
 
     def on_receive(self, message: BotMessage) -> object:
         match message:
-            case Command():
+            case Said() | Pressed():
                 if self._answering < ANSWERS:
                     self._answering += 1
-                    self.spawn_task(self._answer(message), name=f"answer /{message.name}")
+                    self.spawn_task(self._answer(message), name=f"answer user {message.person.user_id}")
+            case TellAlerts():
+                self.spawn_task(self._tell_alerts(), name="tell alerts")
             case Save():
                 return self._notes.save()
             case _:
@@ -194,6 +211,7 @@ class Bot(TaskActor):
         if profile is None or profile.account_id != self._id or not profile.bot:
             raise AccountUnusable(self._id, "signed_out", "the session isn't the bot's")
         await self._store.accounts.save_profile(profile)
+        self._answers.username = profile.username
         self._caller = caller  # what is heard by catching up is answered at once
         await self._catch_up(caller)
         await self._store.accounts.set_state(self._id, "active", None)
@@ -234,74 +252,92 @@ class Bot(TaskActor):
                 self._doubt_pushes()
 
     def _hear(self, raw: Any) -> None:
-        for command in commands_in(raw):
-            if command.message_id not in self._heard:
-                self._heard[command.message_id] = None
+        for heard in heard_in(raw):
+            number = heard.message_id if isinstance(heard, Said) else -heard.query_id
+            if number not in self._heard:
+                self._heard[number] = None
                 if len(self._heard) > HEARD:
                     del self._heard[next(iter(self._heard))]
-                self.tell_self(command)
+                self.tell_self(heard)
 
     # --- answers: tasks of their own, so that the mailbox goes on ----------------------------------------------------
 
-    async def _answer(self, command: Command) -> None:
+    async def _answer(self, heard: Said | Pressed) -> None:
+        person = heard.person
         try:
-            await self._answer_known(command)
-        except UserNotSignedIn as fault:
-            await self._say(command, text_of("signed_out", command.language, state=fault.state))
-        except ASK_FAULTS as fault:
-            logger.warning("the bot couldn't do /%s: %s", command.name, fault)
-            await self._say(command, text_of("later", command.language))
+            match heard:
+                case Said():
+                    await self._answers.to_message(heard)
+                case Pressed(query_id=query_id):
+                    await self._take_press(query_id)
+                    await self._answers.to_press(heard)
+                case _:
+                    assert_never(heard)
+        except FloodWaited as fault:
+            await self._try_to_say(
+                person, text_of("wait", person.language, seconds=math.ceil(fault.wait.total_seconds()))
+            )
+        except (*ASK_FAULTS, Refused) as fault:
+            logger.warning("the bot couldn't do what user %s asked for: %s", person.user_id, fault)
+            await self._try_to_say(person, text_of("later", person.language))
         finally:
             self._answering -= 1
 
-    async def _answer_known(self, command: Command) -> None:
-        row = await self._store.accounts.one(command.sender_id)
-        language = command.language
-        if row is None or row.bot:
-            await self._say(command, text_of("stranger", language))
-            return
-        match command.name:
-            case "start":
-                await self._say(command, text_of("hello", language))
-            case "status":
-                await self._say(command, await self._status(language))
-            case "parse":
-                await self._parse(command)
-            case "other":
-                await self._say(command, text_of("unknown", language))
-            case _:
-                assert_never(command.name)
-
-    async def _status(self, language: Language) -> str:
-        users = [row for row in await self._store.accounts.all() if not row.bot]
-        channels = await self._store.channels.all()
-        job = text_of("idle", language)
-        if self._last_job is not None:
-            last = await self.owner.find("scheduler").call(DescribeJob(job_id=self._last_job))
-            if last.state in RUNNING:
-                job = text_of("running", language, done=last.channels_done, total=last.channels_total)
-        up = sum(row.state in UP for row in users)
-        posts = sum(row.posts for row in channels)
-        return text_of("status", language, up=up, users=len(users), channels=len(channels), posts=posts, job=job)
-
-    async def _parse(self, command: Command) -> None:
-        scheduler = self.owner.find("scheduler")
-        job: Job = await scheduler.call(ParseUser(account_id=command.sender_id))
-        self._last_job = job.job_id
-        await self._say(command, text_of("started", command.language))
-        while job.state in RUNNING:
-            job = await self.owner.find("scheduler").call(
-                AwaitJob(job_id=job.job_id, wait=WAIT), timeout=WAIT.total_seconds() + 15
-            )
-        outcome = "done" if job.state == "success" else "failed"
-        await self._say(command, text_of(outcome, command.language, added=job.posts_added))
-
-    async def _say(self, command: Command, text: str) -> None:
-        if self._caller is None:
-            logger.warning("the bot isn't connected: an answer to /%s is dropped", command.name)
-            return
+    async def _take_press(self, query_id: int) -> None:
         try:
-            await say(self._caller, command, text, secrets.randbits(63))
-        except (TryAgain, FloodWaited, Refused, AccountUnusable) as fault:
-            logger.warning("the bot couldn't answer /%s: %s", command.name, fault)
+            await take_press(self._speaking(), query_id)
+        except Refused as fault:  # it was pressed too long ago; what it asks for is done all the same
+            logger.debug("a button can't be let go: %s", fault)
+
+    async def _try_to_say(self, person: Person, text: str) -> None:
+        try:
+            await self.say(person, Note(text=text))
+        except SPEECH_FAULTS as fault:
+            logger.warning("the bot couldn't answer user %s: %s", person.user_id, fault)
+
+    def _speaking(self) -> Caller:
+        if self._caller is None:
+            raise TryAgain(self._id, "messages.sendMessage", "the bot isn't connected")
+        return self._caller
+
+    async def say(self, person: Person, note: Note) -> int:
+        try:
+            return await say(self._speaking(), person, note)
+        except FloodWaited:
             await self._notes.save()
+            raise
+
+    async def edit(self, person: Person, message_id: int, note: Note) -> None:
+        try:
+            await edit(self._speaking(), person, message_id, note)
+        except Refused as fault:
+            if not is_unchanged(fault):
+                raise
+
+    # --- alerts ----------------------------------------------------------------------------------------------------
+
+    async def _tell_alerts(self) -> None:
+        """What is new for administrators, all of it in one message, and at most one message in ``ALERTS_EVERY``."""
+        try:
+            if self._caller is not None:
+                await self._tell_new_alerts()
+        except (StoreUnavailable, OwnershipLost) as fault:
+            logger.info("alerts are told later: %s", fault)
+        finally:
+            self.tell_later(ALERTS_EVERY, TellAlerts())
+
+    async def _tell_new_alerts(self) -> None:
+        before = self.owner.clock.now() - timedelta(seconds=ALERTS_AFTER)
+        alerts = await self._store.alerts.take_untold(before, limit=ALERTS_MOST)
+        if not alerts:
+            return
+        people = [row for row in await self._store.accounts.all() if not row.bot]
+        language = self._settings.logging.language
+        note = Note(text=alerts_text(alerts, {row.account_id: row for row in people}, language))
+        for row in people:
+            if RANKS[row.role] >= RANKS["admin"]:
+                await self._try_to_say(Person(user_id=row.account_id, language=language), note.text)
+        for alert in alerts:
+            if alert.kind in ENDED and alert.account_id is not None:
+                person = Person(user_id=alert.account_id, language=language)
+                await self._try_to_say(person, text_of("account_ended", language, cause=alert.cause))

@@ -12,7 +12,7 @@ from actors.messages.content import Membership, Post, Profile, WantedName
 from actors.messages.files import Blob, ChannelFiles, FileRow, PostFile, WantedFile
 from actors.messages.ids import AccountId, AccountState, ChannelCondition, ChannelId, JobId, JobKind, Sha256, Span
 from actors.messages.jobs import Job
-from actors.messages.people import Invite, NewInvite, UserRole
+from actors.messages.people import Invite, NewInvite, SignInLink, UserRole
 from actors.messages.recorder import Record, Recorded
 from actors.messages.rereads import DueReread, PostStats
 from actors.messages.rows import AccountRow, ChannelRow, Pace, SessionKey, Summary, UpdateState
@@ -34,6 +34,9 @@ class Posts(Protocol):
 
     async def page(self, channel_id: ChannelId, *, after_id: int, limit: int) -> tuple[Post, ...]:
         """Posts of kind ``post`` that aren't deleted, ascending by id, ids above ``after_id``."""
+
+    async def latest(self, channel_ids: Iterable[ChannelId], *, limit: int) -> tuple[Post, ...]:
+        """The newest posts of these channels together, the newest first."""
 
     async def differences(
         self, channel_id: ChannelId, span: Span, posts: Sequence[Post], pts: int | None
@@ -275,6 +278,9 @@ class Alerts(Protocol):
     async def open_counts(self) -> Mapping[str, int]:
         """By kind, those that aren't over."""
 
+    async def take_untold(self, before: datetime, *, limit: int) -> Sequence[AlertRow]:
+        """The open ones raised until then that nobody was told of; from now on they count as told."""
+
     async def page(self, *, ended: bool, limit: int) -> Sequence[AlertRow]:
         """The open ones, the last met first; with ``ended`` the others after them."""
 
@@ -307,6 +313,15 @@ class People(Protocol):
         """The user agreed to that text, in the bot or on the page."""
 
     async def consented_at(self, user_id: AccountId, text_version: str) -> datetime | None: ...
+
+    async def make_link(self, token: str, link: SignInLink, expires_at: datetime) -> None:
+        """Keep a key to the sign-in page: its digest, and what it is for."""
+
+    async def link_stands(self, token: str, now: datetime) -> bool:
+        """Whether it can still be opened."""
+
+    async def open_link(self, token: str, now: datetime) -> SignInLink | None:
+        """Use a key up; None where there is none, or it was opened before, or its time is over."""
 
     async def followed_alone(self, user_id: AccountId) -> tuple[ChannelId, ...]:
         """Channels, former ones too, that no other user follows."""

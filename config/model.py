@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -227,8 +228,22 @@ class Admin(Section):
     """Networks served without a token, as operator."""
     allowed_hosts: tuple[str, ...] = ()
     """Host header names served beside the loopback names."""
+    public_url: str | None = None
+    """Where people reach this server from outside, behind a proxy that ends TLS: one-time links to the sign-in page
+    begin so. Null: there is no such page."""
     token_file: Path | None = None
     """0600 file with the admin token; made at first start as state_dir/admin-token."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_is_one(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        if parts.scheme not in ({"https", "http"} if local else {"https"}) or not parts.hostname or parts.query:
+            raise ValueError(f"expected an address such as https://telewarden.example.org, got {url!r}")
+        return url.rstrip("/")
 
 
 class Bot(Section):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from actors.messages.ids import AccountId
+from actors.messages.ids import AccountId, SignInId
 
 UserRole = Literal["owner", "admin", "user"]
 RANKS: dict[UserRole, int] = {"user": 0, "admin": 1, "owner": 2}
@@ -49,3 +49,13 @@ class Removed:
     """That nobody follows now."""
     posts: int
     """Deleted with those channels; 0 unless it was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInLink:
+    """What a key to the sign-in page is for."""
+
+    user_id: AccountId | None
+    """Who is to sign in; None: anybody."""
+    sign_in_id: SignInId | None = None
+    """A sign-in that goes on there; None: one begins."""

@@ -1,39 +1,45 @@
-"""What people say to the bot, and how it answers them."""
+"""What people say to the bot, out of raw updates, and what the bot says, into requests."""
 
+import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from telethon.tl import functions, types
 
-from actors.messages.ids import AccountId
+from actors.messages.chat import Button, Language, Note, Person, Pressed, Said
+from actors.messages.ids import AccountId, ChannelId
+from actors.places import Place
 from actors.telegram.caller import Caller
+from actors.telegram.decode import decode_profile, username_of
 
-Language = Literal["ru", "en"]
-NAMES = frozenset({"start", "status", "parse"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """A command sent to the bot in private."""
-
-    name: Literal["start", "status", "parse", "other"]
-    message_id: int
-    sender_id: AccountId
-    access_hash: int = field(repr=False)
-    language: Language
+PART = 128 * 1024
+"""Bytes of one part of an uploaded file."""
+LONGEST = 4096
+"""UTF-16 units of a message, of a picture's caption 1024: https://core.telegram.org/api/config#client-configuration"""
 
 
-def commands_in(raw: Any) -> Iterator[Command]:
-    """The commands in a raw update or a slice of a difference; everything else is passed over unread."""
+def heard_in(raw: Any) -> Iterator[Said | Pressed]:
+    """What was said in private, and which buttons were pressed, in an update or a slice of a difference."""
     users = {user.id: user for user in getattr(raw, "users", None) or ()}
+    chats = {chat.id: chat for chat in getattr(raw, "chats", None) or ()}
     for message in _messages_in(raw):
         if type(message) is types.Message and not message.out and type(message.peer_id) is types.PeerUser:
-            text = message.message or ""
-            if text.startswith("/"):
-                yield _command(text, message.id, message.peer_id.user_id, users.get(message.peer_id.user_id))
-    if type(raw) is types.UpdateShortMessage and not raw.out and raw.message.startswith("/"):
-        yield _command(raw.message, raw.id, raw.user_id, None)
+            yield Said(
+                person=_person(message.peer_id.user_id, users),
+                message_id=message.id,
+                text=message.message or "",
+                forwarded=_forwarded(message.fwd_from, chats),
+            )
+    if type(raw) is types.UpdateShortMessage and not raw.out:
+        yield Said(person=_person(raw.user_id, {}), message_id=raw.id, text=raw.message)
+    for update in getattr(raw, "updates", None) or ([raw.update] if type(raw) is types.UpdateShort else ()):
+        if type(update) is types.UpdateBotCallbackQuery and type(update.peer) is types.PeerUser:
+            yield Pressed(
+                person=_person(update.user_id, users),
+                message_id=update.msg_id,
+                query_id=update.query_id,
+                data=(update.data or b"").decode("utf-8", "replace"),
+            )
 
 
 def _messages_in(raw: Any) -> Iterable[Any]:
@@ -44,56 +50,98 @@ def _messages_in(raw: Any) -> Iterable[Any]:
             yield update.message
 
 
-def _command(text: str, message_id: int, sender_id: int, user: Any) -> Command:
-    word = text[1:].split(maxsplit=1)[0].partition("@")[0].casefold() if text[1:].strip() else ""
-    code = getattr(user, "lang_code", None) or "ru"
-    return Command(
-        name=word if word in NAMES else "other",  # type: ignore[arg-type]  # one of NAMES
-        message_id=message_id,
-        sender_id=AccountId(sender_id),
-        # A bot may leave the hash out: https://core.telegram.org/api/peers#access-hash
-        access_hash=getattr(user, "access_hash", None) or 0,
-        language="ru" if code.casefold().startswith("ru") else "en",
+def _person(user_id: int, users: dict[int, Any]) -> Person:
+    user: Any = users.get(user_id)
+    if type(user) is not types.User:
+        return Person(user_id=AccountId(user_id))
+    return Person(
+        user_id=AccountId(user_id),
+        access_hash=user.access_hash or 0,
+        language=_language(user.lang_code),
+        profile=decode_profile(user),
     )
 
 
-async def say(call: Caller, command: Command, text: str, random_id: int) -> None:
-    """Answer in private; the same ``random_id`` twice is one message. Raises as ``Caller``."""
-    peer = types.InputPeerUser(command.sender_id, command.access_hash)
-    ask = functions.messages.SendMessageRequest(peer=peer, message=text, random_id=random_id, no_webpage=True)
-    await call(ask)
+def _language(code: str | None) -> Language:
+    return "ru" if (code or "ru").casefold().startswith("ru") else "en"
 
 
-TEXTS: dict[str, dict[Language, str]] = {
-    "hello": {
-        "ru": "Здравствуйте! Я слежу за каналами, на которые вы подписаны.\n"
-        "/status: как идут дела\n/parse: собрать новые посты сейчас",
-        "en": "Hello! I follow the channels that you belong to.\n/status: how things are\n/parse: fetch new posts now",
-    },
-    "stranger": {
-        "ru": "Здравствуйте! Этот бот отвечает только тем, чей аккаунт добавлен в систему.",
-        "en": "Hello! This bot answers only those whose account has been added.",
-    },
-    "status": {
-        "ru": "Пользователей в сети: {up} из {users}\nКаналов: {channels}\nПостов: {posts}\nПарсинг: {job}",
-        "en": "Users signed in: {up} of {users}\nChannels: {channels}\nPosts: {posts}\nParse: {job}",
-    },
-    "running": {"ru": "идёт, каналов {done} из {total}", "en": "running, channels {done} of {total}"},
-    "idle": {"ru": "не идёт", "en": "not running"},
-    "started": {"ru": "Парсинг начат.", "en": "The parse has begun."},
-    "done": {"ru": "✅ Парсинг завершен: добавлено {added} постов", "en": "✅ Parse finished: added {added} posts"},
-    "failed": {
-        "ru": "⚠️ Парсинг завершен с ошибками: добавлено {added} постов",
-        "en": "⚠️ Parse finished with errors: added {added} posts",
-    },
-    "signed_out": {
-        "ru": "Ваш аккаунт сейчас не в сети ({state}): войдите заново.",
-        "en": "Your account isn't signed in now ({state}): sign in again.",
-    },
-    "later": {"ru": "Сейчас не получилось, попробуйте позже.", "en": "That didn't work now, try again later."},
-    "unknown": {"ru": "Не знаю такой команды: есть /status и /parse.", "en": "No such command: try /status or /parse."},
-}
+def _forwarded(header: Any, chats: dict[int, Any]) -> Place | None:
+    """The channel that a post was forwarded from, by its name where it has one: an account can always find that."""
+    if header is None or type(header.from_id) is not types.PeerChannel:
+        return None
+    chat = chats.get(header.from_id.channel_id)
+    name = username_of(chat) if type(chat) is types.Channel else None
+    return Place(username=name) if name else Place(channel_id=ChannelId(header.from_id.channel_id))
 
 
-def text_of(name: str, language: Language, **fields: object) -> str:
-    return TEXTS[name][language].format(**fields)
+# --- speaking: each raises as ``Caller`` ---------------------------------------------------------------------------
+
+
+async def say(call: Caller, person: Person, note: Note, *, answer_to: int = 0) -> int:
+    """Send a message; its id."""
+    peer, markup, random_id = _peer(person), _markup(note), secrets.randbits(63)
+    reply = types.InputReplyToMessage(answer_to) if answer_to else None
+    if note.picture is None:
+        ask = functions.messages.SendMessageRequest(
+            peer=peer, message=note.text, random_id=random_id, reply_markup=markup, reply_to=reply, no_webpage=True
+        )
+    else:
+        ask = functions.messages.SendMediaRequest(
+            peer=peer,
+            media=await _uploaded(call, note.picture),
+            message=note.text,
+            random_id=random_id,
+            reply_markup=markup,
+            reply_to=reply,
+        )
+    answer = await call(ask)
+    if type(answer) is types.UpdateShortSentMessage:
+        return int(answer.id)
+    return next(int(update.id) for update in answer.updates if type(update) is types.UpdateMessageID)
+
+
+async def edit(call: Caller, person: Person, message_id: int, note: Note) -> None:
+    """Say something else in a message of the bot's own. Raises: Refused where it says that already, or is gone."""
+    media = None if note.picture is None else await _uploaded(call, note.picture)
+    await call(
+        functions.messages.EditMessageRequest(
+            peer=_peer(person),
+            id=message_id,
+            message=note.text,
+            media=media,
+            reply_markup=_markup(note),
+            no_webpage=True,
+        )
+    )
+
+
+async def take_press(call: Caller, query_id: int) -> None:
+    """Let the button look pressed no more."""
+    await call(functions.messages.SetBotCallbackAnswerRequest(query_id, cache_time=0))
+
+
+def _peer(person: Person) -> Any:
+    return types.InputPeerUser(person.user_id, person.access_hash)
+
+
+def _markup(note: Note) -> Any:
+    if not note.buttons:
+        return None
+    return types.ReplyInlineMarkup(
+        [types.KeyboardInlineButtonRow([_button(each) for each in row]) for row in note.buttons]
+    )
+
+
+def _button(button: Button) -> Any:
+    if button.url:
+        return types.KeyboardInlineButton(button.label, types.InlineButtonTypeUrl(button.url))
+    return types.KeyboardInlineButton(button.label, types.InlineButtonTypeCallback(button.data.encode()))
+
+
+async def _uploaded(call: Caller, picture: bytes) -> Any:
+    file_id, parts = secrets.randbits(63), range(0, len(picture), PART)
+    for number, offset in enumerate(parts):
+        await call(functions.upload.SaveFilePartRequest(file_id, number, picture[offset : offset + PART]))
+    file = types.InputFile(id=file_id, parts=len(parts), name="picture.png", md5_checksum="")
+    return types.InputMediaUploadedPhoto(file=file)

@@ -1,5 +1,7 @@
 """Alerts: one row for a cause as long as it lasts."""
 
+from datetime import datetime
+
 from actors.messages.alerts import AlertRow, EndAlert, RaiseAlert
 from daemon.store.pool import Database
 
@@ -21,6 +23,13 @@ _CLOSE = f"UPDATE alerts SET ended_at = coalesce(ended_at, now()) WHERE id = $1 
 _PAGE = f"""
 SELECT {_ROW} FROM alerts
 WHERE ended_at IS NULL OR $1 ORDER BY ended_at IS NOT NULL, last_at DESC LIMIT $2
+"""  # noqa: S608 - columns
+
+
+_UNTOLD = f"""
+UPDATE alerts SET told_at = now() WHERE id IN (
+    SELECT id FROM alerts WHERE ended_at IS NULL AND told_at IS NULL AND first_at <= $1 ORDER BY id LIMIT $2
+) RETURNING {_ROW}
 """  # noqa: S608 - columns
 
 
@@ -52,3 +61,8 @@ class StoredAlerts:
     async def page(self, *, ended: bool, limit: int) -> tuple[AlertRow, ...]:
         async with self._database.reading() as connection:
             return tuple(AlertRow(**dict(row)) for row in await connection.fetch(_PAGE, ended, limit))
+
+    async def take_untold(self, before: datetime, *, limit: int) -> tuple[AlertRow, ...]:
+        async with self._database.writing() as connection:
+            rows = await connection.fetch(_UNTOLD, before, limit)
+        return tuple(sorted((AlertRow(**dict(row)) for row in rows), key=lambda row: row.alert_id))

@@ -7,7 +7,7 @@ from datetime import datetime
 from actors.errors import InviteRefused, UserUnknown
 from actors.messages.content import Profile
 from actors.messages.ids import AccountId, ChannelId
-from actors.messages.people import Invite, NewInvite, UserRole
+from actors.messages.people import Invite, NewInvite, SignInLink, UserRole
 from daemon.store.pool import Connection, Database
 
 _SET_ROLE = "UPDATE users SET role = $2, changed_at = now() WHERE id = $1 RETURNING id"
@@ -36,6 +36,12 @@ INSERT INTO consents (user_id, text_version, road) VALUES ($1, $2, $3)
 ON CONFLICT (user_id, text_version, road) DO UPDATE SET given_at = now()
 """
 _CONSENTED = "SELECT max(given_at) FROM consents WHERE user_id = $1 AND text_version = $2"
+_LINK = "INSERT INTO sign_in_links (digest, user_id, sign_in_id, expires_at) VALUES ($1, $2, $3, $4)"
+_LINK_STANDS = "SELECT EXISTS (SELECT FROM sign_in_links WHERE digest = $1 AND expires_at > $2 AND opened_at IS NULL)"
+_OPEN_LINK = """
+UPDATE sign_in_links SET opened_at = $2 WHERE digest = $1 AND expires_at > $2 AND opened_at IS NULL
+RETURNING user_id, sign_in_id
+"""
 _ORPHANS = """
 SELECT m.channel_id FROM memberships m WHERE m.account_id = $1 AND NOT EXISTS (
     SELECT FROM memberships o WHERE o.channel_id = m.channel_id AND o.account_id <> $1 AND o.active
@@ -116,6 +122,20 @@ class StoredPeople:
         async with self._database.reading() as connection:
             at: datetime | None = await connection.fetchval(_CONSENTED, user_id, text_version)
             return at
+
+    async def make_link(self, token: str, link: SignInLink, expires_at: datetime) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute("DELETE FROM sign_in_links WHERE expires_at < now()")
+            await connection.execute(_LINK, _digest(token), link.user_id, link.sign_in_id, expires_at)
+
+    async def link_stands(self, token: str, now: datetime) -> bool:
+        async with self._database.reading() as connection:
+            return bool(await connection.fetchval(_LINK_STANDS, _digest(token), now))
+
+    async def open_link(self, token: str, now: datetime) -> SignInLink | None:
+        async with self._database.writing() as connection:
+            row = await connection.fetchrow(_OPEN_LINK, _digest(token), now)
+        return None if row is None else SignInLink(**dict(row))
 
     async def followed_alone(self, user_id: AccountId) -> tuple[ChannelId, ...]:
         async with self._database.reading() as connection:

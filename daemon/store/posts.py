@@ -229,6 +229,16 @@ ORDER BY p.message_id LIMIT $3
 """  # noqa: S608 - names of columns
 
 
+_LATEST = f"""
+SELECT {", ".join("p." + name for name in COLUMNS)}, {", ".join("s." + name for name in STATS)}
+FROM unnest($1::bigint[]) AS c (id) CROSS JOIN LATERAL (
+    SELECT * FROM posts WHERE channel_id = c.id AND kind = 'post' AND deleted_at IS NULL
+    ORDER BY message_id DESC LIMIT $2
+) p LEFT JOIN post_stats s USING (channel_id, message_id)
+ORDER BY p.date DESC, p.channel_id, p.message_id DESC LIMIT $2
+"""  # noqa: S608 - names of columns
+
+
 class StoredPosts:
     """Implements ``actors.ports.Posts``."""
 
@@ -264,6 +274,11 @@ class StoredPosts:
     async def page(self, channel_id: ChannelId, *, after_id: int, limit: int) -> tuple[Post, ...]:
         async with self._database.reading() as connection:
             found = await connection.fetch(_PAGE, channel_id, after_id, limit)
+        return tuple(Post(**dict(row)) for row in found)
+
+    async def latest(self, channel_ids: Iterable[ChannelId], *, limit: int) -> tuple[Post, ...]:
+        async with self._database.reading() as connection:
+            found = await connection.fetch(_LATEST, list(channel_ids), limit)
         return tuple(Post(**dict(row)) for row in found)
 
     async def stats(self, channel_id: ChannelId, message_id: int) -> PostStats | None:

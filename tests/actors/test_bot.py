@@ -52,11 +52,26 @@ class Chat:
 
     async def hear(self):
         """The bot's next answer."""
-        async with asyncio.timeout(5):
+        return (await self.hear_note()).message
+
+    async def hear_note(self, kind=types.UpdateNewMessage, within=15):
+        """The bot's next message, or the next one that it edits, with its buttons and picture."""
+        async with asyncio.timeout(within):
             while True:
                 for update in getattr(await self.pushes.get(), "updates", ()):
-                    if isinstance(update, types.UpdateNewMessage) and not update.message.out:
-                        return update.message.message
+                    if isinstance(update, kind) and not update.message.out:
+                        return update.message
+
+    async def see(self, within=15):
+        """What the bot has edited a message into."""
+        return await self.hear_note(types.UpdateEditMessage, within)
+
+    async def press(self, note, label):
+        """Press the button whose label begins so."""
+        rows = (button for row in note.reply_markup.rows for button in row.buttons)
+        button = next(button for button in rows if button.text.startswith(label))
+        ask = functions.messages.GetBotCallbackAnswerRequest(self.bot, note.id, data=button.type.data)
+        await self.client.ask(ask)
 
 
 @asynccontextmanager
@@ -152,11 +167,11 @@ async def test_a_wrong_token_parks_the_bot_and_is_not_logged(dc, store, owner, t
 async def test_start_and_help_answer_a_known_user(start, chat):
     await start()
     await chat.say("/start")
-    assert "/parse" in await chat.hear()
+    assert "/help" in await chat.hear()
     await chat.say("/dance")
-    assert "/status" in await chat.hear()
+    assert "/help" in await chat.hear()
     await chat.say("just talk")
-    await chat.say("/start@sandbox_bot now")
+    await chat.say("/help@sandbox_bot now")
     assert "/parse" in await chat.hear()
 
 
@@ -169,22 +184,29 @@ async def test_a_stranger_gets_no_further_than_a_greeting(dc, start, user_id, bo
     assert "Постов" not in answer
 
 
-async def test_status_counts_users_channels_and_posts(start, chat):
+async def test_status_tells_each_of_its_own_and_administrators_of_all(start, chat, store, user_id):
     await start()
     await chat.say("/status")
-    assert await chat.hear() == "Пользователей в сети: 1 из 1\nКаналов: 0\nПостов: 0\nПарсинг: не идёт"
+    own = "Ваш аккаунт: active\nКаналов: 0\nПарсинг: не идёт"
+    assert await chat.hear() == own
+    await store.people.set_role(user_id, "admin")
+    await chat.say("/status")
+    told = "Пользователей в сети: 1 из 1\nКаналов: 0\nПостов: 0\nОткрытых тревог: 0"
+    assert await chat.hear() == f"{own}\n\n{told}"
 
 
-async def test_parse_is_asked_of_the_scheduler_and_its_end_is_told(start, chat, user_id):
+async def test_the_progress_of_a_parse_is_edited_into_one_message(start, chat, user_id):
     await start()
     asked = []
     Parser.start(asked, key="scheduler")
     await chat.say("/parse")
-    assert await chat.hear() == "Парсинг начат."
-    assert await chat.hear() == "✅ Парсинг завершен: добавлено 47 постов"
+    begun = await chat.hear_note()
+    assert begun.message == "⏳ Парсинг начат."
+    progress, done = await chat.see(), await chat.see()
+    assert progress.message == "⏳ Парсинг: каналов 1 из 4, добавлено 0 постов"
+    assert done.message == "✅ Парсинг завершен: добавлено 47 постов"
+    assert begun.id == progress.id == done.id
     assert asked[0] == ParseUser(account_id=user_id)
-    await chat.say("/status")
-    assert "идёт, каналов 1 из 4" in await chat.hear()
 
 
 async def test_a_parse_that_cannot_be_is_answered_plainly(start, chat, user_id):
@@ -201,9 +223,9 @@ async def test_what_was_said_while_the_bot_was_away_is_answered_once(start, chat
     await ref.stop(block=False)
     await chat.say("/start")
     await start()
-    assert "/parse" in await chat.hear()
+    assert "/help" in await chat.hear()
     await chat.say("/status")
-    assert "Постов" in await chat.hear()
+    assert "Парсинг" in await chat.hear()
     assert chat.pushes.qsize() <= 1  # the sender's own copy
 
 
@@ -211,7 +233,7 @@ async def test_after_a_drop_the_bot_hears_again(dc, start, chat):
     await start()
     dc.drop_connections()
     await chat.say("/start")
-    assert "/parse" in await chat.hear()
+    assert "/help" in await chat.hear()
 
 
 async def test_words_and_names_leave_no_trace_in_the_log(start, chat, caplog):

@@ -37,6 +37,18 @@ CREATE TABLE consents (
     PRIMARY KEY (user_id, text_version, road)
 );
 
+-- A key to the sign-in page, opened once. NULL: for anybody.
+CREATE TABLE sign_in_links (
+    digest bytea PRIMARY KEY CHECK (length(digest) = 32),
+    user_id bigint REFERENCES users (id) ON DELETE CASCADE,
+    sign_in_id text, -- one that goes on there
+    expires_at timestamptz NOT NULL,
+    opened_at timestamptz
+);
+
+-- When the bot told administrators of it.
+ALTER TABLE alerts ADD COLUMN told_at timestamptz;
+
 -- What a user chose to follow or not to follow, whatever collection.follow says.
 CREATE TABLE choices (
     account_id bigint NOT NULL REFERENCES users (id) ON DELETE CASCADE,
