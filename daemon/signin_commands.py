@@ -27,17 +27,24 @@ SESSION_MOST = 64 * 1024 * 1024
 @click.command()
 @click.option("--phone", help="The account's number with its country code: +4930123456.")
 @click.option("--qr", is_flag=True, help="Show a QR code instead, to be scanned by the account's own app.")
+@click.option("--link", is_flag=True, help="Print a one-time link to the sign-in page, for the account's owner.")
 @click.option("--user", type=click.IntRange(1), help="Who is to sign in, by user id: another is signed out again.")
 @click.option("--code", help="The code that Telegram sent. Default: it is asked for.")
 @daemon_options
-def login(target: Target, phone: str | None, user: int | None, code: str | None, *, qr: bool, as_json: bool) -> None:
+def login(
+    target: Target, phone: str | None, user: int | None, code: str | None, *, qr: bool, link: bool, as_json: bool
+) -> None:
     """Sign a user in: Telegram sends a code, which is asked for; so is a two-factor password.
 
     The running daemon signs in and starts to collect at once. Where none runs and no --url is given, the session goes
-    straight into the store of the settings. --qr needs a running daemon.
+    straight into the store of the settings. --qr and --link need a running daemon, --link also admin.public_url.
     """
-    if qr == (phone is not None):
-        raise click.UsageError("give one of --phone and --qr")
+    if [phone is not None, qr, link].count(True) != 1:
+        raise click.UsageError("give one of --phone, --qr and --link")
+    if link:
+        made = target.daemon().post("/signin/link", query={"user": user}).document
+        show(made) if as_json else click.echo(made["url"])
+        return
     if phone is None:
         step = _by_qr(target.daemon(), user, Prompts(None))
         _tell(int(step["account_id"]), as_json=as_json)

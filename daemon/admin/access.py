@@ -33,6 +33,8 @@ _SHORTEST_TOKEN = 32
 class Role(IntEnum):
     """What a caller may do; each role includes those below it."""
 
+    GUEST = 0
+    """Anybody who reaches this server: the sign-in page alone, whose key is a one-time link."""
     VIEWER = 1
     OPERATOR = 2
 
@@ -106,7 +108,7 @@ class Access:
                 f"The Host header {caller.host!r} is not one of this server's names: call it as localhost or 127.0.0.1,"
                 " or add the name to admin.allowed_hosts",
             )
-        if _is_foreign(caller):
+        if is_foreign(caller):
             raise Problem(403, "Pages of other sites are not served: send the admin token to call from elsewhere")
         return Role.OPERATOR
 
@@ -124,7 +126,8 @@ class Access:
         return address is not None and (address.is_loopback or address == _address(caller.local))
 
 
-def _is_foreign(caller: Caller) -> bool:
+def is_foreign(caller: Caller) -> bool:
+    """Whether the request comes from a page of another site."""
     if caller.fetch_site not in {None, "none", "same-origin"}:
         return True
     if caller.origin is None:

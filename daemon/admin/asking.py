@@ -35,6 +35,8 @@ ROTATION = web.AppKey("rotation", Rotation)
 """Of the master key."""
 PLANS: web.AppKey[tuple[Plan, ...]] = web.AppKey("plans", tuple)
 """Those of the settings."""
+PAGE_URL: web.AppKey[str | None] = web.AppKey("page_url", str)
+"""``admin.public_url``."""
 ENDING = web.AppKey("ending", asyncio.Event)
 """Set when the server shuts down: whoever waits stops waiting and answers."""
 

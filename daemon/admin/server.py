@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import OrderedDict
 from contextvars import Context
 from ipaddress import IPv6Address, ip_address
 
@@ -22,13 +23,14 @@ from daemon.admin import (
     keys,
     ledger,
     media,
+    page,
     people,
     plan,
     signin,
     users,
 )
 from daemon.admin.access import Access, Caller, Role
-from daemon.admin.asking import BLOBS, ENDING, OWNER, PLANNED, PLANS, READY, REGISTRY, ROTATION, STORE, Ready
+from daemon.admin.asking import BLOBS, ENDING, OWNER, PAGE_URL, PLANNED, PLANS, READY, REGISTRY, ROTATION, STORE, Ready
 from daemon.admin.faults import FAULTS, problem_of
 from daemon.admin.problem import Problem
 from daemon.admin.protocol import Connection
@@ -59,6 +61,7 @@ def build_app(
     planned: Planned,
     rotation: Rotation,
     plans: tuple[Plan, ...],
+    page_url: str | None,
 ) -> web.Application:
     """The application, every route with its role; its own metric leaves ``registry`` with it.
 
@@ -67,6 +70,7 @@ def build_app(
     app = web.Application(client_max_size=BODY_MOST, middlewares=(_problems, _admission))
     app[OWNER], app[STORE], app[ACCESS], app[REGISTRY], app[READY] = owner, store, access, registry, ready
     app[BLOBS], app[PLANNED], app[ROTATION], app[PLANS] = blobs, planned, rotation, plans
+    app[page.VISITS], app[PAGE_URL] = OrderedDict(), page_url
     app[ENDING] = asyncio.Event()
     app[ROLES] = {}
     durations = Histogram(
@@ -87,6 +91,7 @@ def build_app(
         errands,
         media,
         jobs,
+        page,
         signin,
         keys,
         health,
@@ -162,6 +167,7 @@ class AdminServer:
             planned=self._planned,
             rotation=self._rotation,
             plans=self._plans,
+            page_url=self._settings.public_url,
         )
         runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
@@ -229,9 +235,12 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
 
 @web.middleware
 async def _admission(request: web.Request, handler: Handler) -> web.StreamResponse:
+    wanted = request.app[ROLES].get(request.match_info.route, Role.VIEWER)
+    if wanted is Role.GUEST:
+        return await handler(request)
     role = request.app[ACCESS].role_of(Caller.of(request))
     # What isn't a route answers 404 or 405, but only to those who may ask at all.
-    if role < request.app[ROLES].get(request.match_info.route, Role.VIEWER):
+    if role < wanted:
         raise Problem(403, "This token may look, but not act: send an operator's token")
     return await handler(request)
 
