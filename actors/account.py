@@ -58,10 +58,11 @@ from actors.telegram.desk import Desk, Reconnect
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.feed import Feed
 from actors.telegram.line import Ask, CatchUp, Check, EndTakeout, FindNames, Line, Listen, Save, Task
-from actors.telegram.link import connected, pause, retry_after
+from actors.telegram.link import Gate, connected, pause, retry_after
 from actors.telegram.names import Names
 from actors.telegram.notes import Notes
 from actors.telegram.outlet import Outlet
+from actors.telegram.proxy import proxy_of
 from actors.telegram.requests import fetch_self
 from actors.telegram.session import AccountSession
 from actors.telegram.takeout import Takeout
@@ -107,6 +108,7 @@ class Account(TaskActor):
         datacenter: Datacenter | None = None,
         loopback_only: bool = False,
         metrics: CallMetrics | None = None,
+        gate: Gate | None = None,
     ) -> None:
         super().__init__()
         self._id = account_id
@@ -115,6 +117,7 @@ class Account(TaskActor):
         self._datacenter = datacenter
         self._loopback_only = loopback_only
         self._metrics = metrics or NoMetrics()
+        self._gate = gate
         self._client: AccountClient | None = None
         self._caller: Caller | None = None
         self._profile: Profile | None = None
@@ -230,6 +233,7 @@ class Account(TaskActor):
             on_update=self._take_push,
             on_doubt=lambda: self._put(CatchUp(tell=True), first=True),
             receive_updates=self._pushed_to,
+            proxy=proxy_of(self._id, self._settings.telegram),
         )
         log.emit(log.CLIENT_CREATED, account_id=self._id, loop_id=self.owner.loop_id)
         await self._learn_paces(usual=not is_loopback(session.server_address))
@@ -254,7 +258,8 @@ class Account(TaskActor):
             owner=self.owner,
         )
         try:
-            async with connected(client, self._id, on_end=lambda: self._put(Check(), first=True)) as watch:
+            on_end = lambda: self._put(Check(), first=True)  # noqa: E731
+            async with connected(client, self._id, on_end=on_end, gate=self._gate) as watch:
                 await self._go_up(caller, desk)
                 await desk.serve(self._line, watch)
         finally:
@@ -262,12 +267,16 @@ class Account(TaskActor):
             self._line.turn_away(lambda name: TryAgain(self._id, name, "not connected"))
 
     async def _is_needed(self) -> bool:
-        """Whether the roster, going by what is stored, wants this account pushed to; one that it doesn't know is."""
+        """Whether the roster, going by what is stored, wants this account pushed to; one that was never up is."""
         if self._updates is None:
             with suppress(RuntimeFault, ActorDeadError):
                 reading = await self.owner.find("roster").call(ReadingFor(account_id=self._id))
-                return reading.updates or not await self._store.channels.of_account(self._id)
+                return reading.updates or await self._is_new()
         return self._updates is not False
+
+    async def _is_new(self) -> bool:
+        store = self._store
+        return not (await store.channels.of_account(self._id) or await store.accounts.update_state(self._id))
 
     async def _learn_paces(self, *, usual: bool) -> None:
         if self._budgets is None:

@@ -39,6 +39,7 @@ from actors.telegram.line import CatchUp, Check, Line, Save, Task
 from actors.telegram.link import Watch, connected, pause, retry_after
 from actors.telegram.login import Attempt, SignInRefused, save
 from actors.telegram.notes import Notes
+from actors.telegram.proxy import proxy_of
 from actors.telegram.requests import fetch_difference, fetch_self, fetch_state
 from actors.telegram.session import AccountSession
 from actors.telegram.updates import advance, sort_updates
@@ -164,6 +165,7 @@ class Bot(TaskActor):
             loopback_only=self._loopback_only,
             on_update=self._take_push,
             on_doubt=self._doubt_pushes,
+            proxy=proxy_of(self._id, self._settings.telegram),
         )
         caller = Caller(
             client,

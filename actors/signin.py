@@ -201,13 +201,13 @@ class SignIn(TaskActor):
 
     async def _send_code(self, record: Record, phone: str) -> None:
         await refuse_in_an_incident(self._store.alerts)
-        record.attempt = self._attempt(None)
+        record.attempt = self._attempt(None, record.expected)
         await record.attempt.send_code(phone)
 
     async def _show(self, record: Record) -> None:
         """Show the first code, and see to it that the next ones follow until one is scanned."""
         await refuse_in_an_incident(self._store.alerts)
-        record.attempt = self._attempt(None)
+        record.attempt = self._attempt(None, record.expected)
         await self._show_next(record, record.attempt)
         if record.showing is not None:
             self.spawn_task(self._go_on_showing(record), name=f"QR codes of sign-in {record.step.sign_in_id}")
@@ -340,8 +340,14 @@ class SignIn(TaskActor):
         async with record.lock:  # a client must not be closed while it connects
             await self._close(record)
 
-    def _attempt(self, key: SessionKey | None) -> Attempt:
-        return Attempt(self._settings.telegram, datacenter=self._datacenter, loopback_only=self._loopback_only, key=key)
+    def _attempt(self, key: SessionKey | None, expected: AccountId | None = None) -> Attempt:
+        return Attempt(
+            self._settings.telegram,
+            datacenter=self._datacenter,
+            loopback_only=self._loopback_only,
+            key=key,
+            expected=expected,
+        )
 
 
 async def _first_of(event: asyncio.Event, clock: Clock, seconds: float) -> None:

@@ -31,6 +31,7 @@ from actors.roster import Roster
 from actors.runtime.supervision import Backoff, ChildSpec, Intensity, ParkedChild, Supervisor, SupervisorMessage
 from actors.scheduler import Scheduler
 from actors.signin import SignIn
+from actors.telegram.link import Gate
 from config.model import Datacenter, Settings
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Accounts(Supervisor):
     def __init__(self, *, parts: Parts) -> None:
         super().__init__(policy=Backoff(), on_parked=self._report, concurrent=True)
         self._parts = parts
+        self._gate = Gate(self.owner.clock)
 
     async def started(self) -> None:
         await super().started()
@@ -100,6 +102,7 @@ class Accounts(Supervisor):
                 datacenter=parts.datacenter,
                 loopback_only=parts.loopback_only,
                 metrics=parts.metrics,
+                gate=self._gate,
                 key=key,
             ),
             shutdown=ACCOUNT_SHUTDOWN,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ByteSize,
@@ -22,6 +23,7 @@ from pydantic import (
 
 from config.values import (
     check_cron,
+    check_proxy,
     parse_duration,
     parse_network,
     parse_size,
@@ -63,11 +65,38 @@ class Datacenter(Section):
     """RSA key in PEM (PKCS#1), or a path to one; only needed to make new auth keys."""
 
 
+def _checked_proxy(url: SecretStr) -> SecretStr:
+    check_proxy(url.get_secret_value())
+    return url
+
+
+ProxyUrl = Annotated[SecretStr, AfterValidator(_checked_proxy)]
+"""``socks5://``, ``http://`` or ``tg://proxy?``; it may hold a password."""
+
+
+class Proxy(Section):
+    """By which some accounts connect."""
+
+    accounts: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
+    url: ProxyUrl
+
+
 class Telegram(Section):
     api_id: int | None = Field(default=None, ge=1, le=2**31 - 1)
     api_hash: SecretStr | None = None
     datacenter: Datacenter | None = None
     request_timeout: Duration = Field(default=timedelta(seconds=30), gt=timedelta(0))
+    proxy: ProxyUrl | None = None
+    """By which all accounts connect that have none of their own, sign-ins and the bot too."""
+    proxies: tuple[Proxy, ...] = ()
+
+    @field_validator("proxies")
+    @classmethod
+    def _one_proxy_an_account(cls, proxies: tuple[Proxy, ...]) -> tuple[Proxy, ...]:
+        for account, times in Counter(account for each in proxies for account in each.accounts).items():
+            if times > 1:
+                raise ValueError(f"expected one proxy for each account, got {times} for {account}")
+        return proxies
 
 
 class Database(Section):

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -35,6 +36,30 @@ def render_duration(value: timedelta) -> str:
         count, left = divmod(left, size)
         parts += f"{count}{unit}" if count else ""
     return parts or "0s"
+
+
+_PROXY = "socks5://user:password@host:1080, http://host:3128 or tg://proxy?server=host&port=443&secret=…"
+_SECRET = re.compile(r"(dd)?[0-9a-f]{32}", re.IGNORECASE)
+
+
+def check_proxy(url: str) -> None:
+    """Raises: ValueError for what is no address of a proxy; its text holds no part of it."""
+    parts = urlsplit(url)
+    if parts.scheme == "tg":
+        told = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if parts.netloc != "proxy" or not told.get("server") or not told.get("port", "").isdecimal():
+            raise ValueError(f"expected a proxy such as {_PROXY}")
+        if told.get("secret", "")[:2].lower() == "ee":
+            raise ValueError("an MTProxy whose secret begins with ee hides as TLS, which Telethon can't: use another")
+        if not _SECRET.fullmatch(told.get("secret", "")):
+            raise ValueError("expected the secret of an MTProxy as 32 hexadecimal digits, with or without dd before it")
+        return
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if parts.scheme not in {"socks5", "http"} or not parts.hostname or port is None or parts.path not in {"", "/"}:
+        raise ValueError(f"expected a proxy such as {_PROXY}")
 
 
 _SIZES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}

@@ -9,8 +9,9 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TextIO
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pythonjsonlogger.core import RESERVED_ATTRS, LogData
 from pythonjsonlogger.json import JsonFormatter
@@ -54,7 +55,15 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     values = [secret.get_secret_value() for secret in held if secret is not None]
     # Of the DSN only the password is secret, and the pattern for addresses finds it wherever the address stands whole.
     password = [match[1] for value in values for match in re.finditer(r"^postgres(?:ql)?://[^:/]*:(.+)@", value)]
-    return (*(value for value in values if "://" not in value), *password)
+    return (*(value for value in values if "://" not in value), *password, *_of_proxies(settings))
+
+
+def _of_proxies(settings: Settings) -> Iterator[str]:
+    """Their passwords, as they are and as they are written in an address, and the secrets of MTProxies."""
+    urls = [settings.telegram.proxy, *(each.url for each in settings.telegram.proxies)]
+    for parts in (urlsplit(url.get_secret_value()) for url in urls if url is not None):
+        yield from {parts.password, unquote(parts.password)} if parts.password else ()
+        yield from parse_qs(parts.query).get("secret", ())
 
 
 class Redactor:

@@ -17,11 +17,12 @@ from typing import Any
 from telethon import TelegramClient
 from telethon._updates import SessionState
 from telethon.crypto import rsa
-from telethon.network import ConnectionTcpFull, MTProtoSender
+from telethon.network import ConnectionTcpFull, ConnectionTcpMTProxyRandomizedIntermediate, MTProtoSender
 from telethon.tl import TLRequest, functions
 from telethon.tl.alltlobjects import LAYER
 
 from actors.errors import ActorsError, LoopbackViolated
+from actors.telegram.proxy import host_of, is_mtproxy, options_of
 from actors.telegram.session import AccountSession
 from actors.telegram.swift import read_swiftly
 from config.model import Datacenter, Telegram
@@ -51,7 +52,7 @@ class SettingsIncomplete(ActorsError):
     park = True
 
 
-class Unhurried(ConnectionTcpFull):  # type: ignore[misc]  # Telethon has no types
+class Unhurry:
     """A connection that isn't made at once again and again, where the other side accepts it and lets it fall.
 
     Telethon waits between attempts that fail, yet not after one that succeeds for a moment: it would connect some
@@ -66,8 +67,16 @@ class Unhurried(ConnectionTcpFull):  # type: ignore[misc]  # Telethon has no typ
         self._short = self._short + 1 if now - self._made_at < SHORT_LIVED else 0
         if self._short > 1:
             await asyncio.sleep(min(RETRY_DELAY * 2 ** (self._short - 2), RETRY_DELAY_MOST))
-        await super()._connect(timeout=timeout, ssl=ssl)
+        await super()._connect(timeout=timeout, ssl=ssl)  # type: ignore[misc]  # of the connection that it is mixed into
         self._made_at = asyncio.get_running_loop().time()
+
+
+class Unhurried(Unhurry, ConnectionTcpFull):  # type: ignore[misc]  # Telethon has no types
+    """To a data centre, directly or through a SOCKS5 or HTTP proxy."""
+
+
+class ByMTProxy(Unhurry, ConnectionTcpMTProxyRandomizedIntermediate):  # type: ignore[misc]  # Telethon has no types
+    """To an MTProxy, which knows the data centres by their number."""
 
 
 class LoopbackOnly(Unhurried):
@@ -198,21 +207,24 @@ def build_client(
     on_update: Feed,
     on_doubt: Doubt,
     receive_updates: bool = True,
+    proxy: str | None = None,
 ) -> AccountClient:
     """Build an unconnected client on the running loop. Called by the actor that encloses it, and by nobody else.
 
     ``datacenter`` overrides ``settings.datacenter`` (the sandbox's port is known only once it listens). Never sleeps
-    for floods, makes three attempts at connecting and leaves backoff to the caller.
+    for floods, makes three attempts at connecting and leaves backoff to the caller. ``proxy``: see ``proxy_of``.
 
     Raises:
         SettingsIncomplete: production without api_id and api_hash.
-        LoopbackViolated: a session that lives elsewhere, in sandbox mode.
+        LoopbackViolated: a session, or a proxy, that lives elsewhere, in sandbox mode.
     """
     datacenter = datacenter or settings.datacenter
     api_id, api_hash = _credentials(settings, datacenter)
     _place(session, datacenter)
     if loopback_only and not is_loopback(session.server_address):
         raise LoopbackViolated("in sandbox mode only sessions of a loopback data centre may be used")
+    if loopback_only and proxy is not None and not is_loopback(host_of(proxy)):
+        raise LoopbackViolated("in sandbox mode only a proxy on a loopback address may be used")
     # Cached on the class, so one data centre's addresses would outlive it.
     AccountClient._config = None  # noqa: SLF001
     return AccountClient(
@@ -221,7 +233,8 @@ def build_client(
         api_hash,
         on_update=on_update,
         on_doubt=on_doubt,
-        connection=LoopbackOnly if loopback_only else Unhurried,
+        connection=ByMTProxy if is_mtproxy(proxy) else LoopbackOnly if loopback_only else Unhurried,
+        proxy=None if proxy is None else options_of(proxy),
         # A mismatch makes Telethon replace the address by its built-in one.
         use_ipv6=":" in (session.server_address or ""),
         timeout=10,

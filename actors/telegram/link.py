@@ -36,6 +36,28 @@ async def pause(clock: Clock, seconds: float) -> None:
         timer.cancel()
 
 
+CONNECTS_A_SECOND = 25.0
+"""Connections that the process begins in a second: a thousand accounts come up within a minute, and neither the
+machine nor the service sees them all at once."""
+
+
+class Gate:
+    """Lets connections begin one after the other. One for the process, so that a restart of accounts keeps its pace."""
+
+    def __init__(self, clock: Clock, *, rate: float = CONNECTS_A_SECOND) -> None:
+        self._clock = clock
+        self._between = 1.0 / rate
+        self._next = float("-inf")
+
+    async def turn(self) -> None:
+        """Wait for one's turn, in the order of asking."""
+        now = self._clock.monotonic()
+        at = max(now, self._next)
+        self._next = at + self._between
+        if at > now:
+            await pause(self._clock, at - now)
+
+
 class Watch:
     """Tells whether a connected client is still there."""
 
@@ -63,14 +85,18 @@ class Watch:
 
 @asynccontextmanager
 async def connected(
-    client: AccountClient, account_id: AccountId, *, on_end: Callable[[], None]
+    client: AccountClient, account_id: AccountId, *, on_end: Callable[[], None], gate: Gate | None = None
 ) -> AsyncIterator[Watch]:
     """Connect ``client`` for the length of the block; ``on_end`` is called when it is gone for good before that.
+
+    ``gate``: waited at before anything is sent.
 
     Raises:
         TryAgain, AccountUnusable: as ``faults`` says of what connecting ended with.
     """
     try:
+        if gate is not None:
+            await gate.turn()
         try:
             async with asyncio.timeout(CONNECT_LIMIT):
                 await client.connect()

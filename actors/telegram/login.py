@@ -22,6 +22,7 @@ from actors.telegram.client import AccountClient, build_client
 from actors.telegram.decode import decode_profile
 from actors.telegram.faults import FAULTS, name_of
 from actors.telegram.link import CONNECT_LIMIT, close
+from actors.telegram.proxy import proxy_of
 from actors.telegram.session import AccountSession
 from config.model import Datacenter, Telegram
 
@@ -92,7 +93,9 @@ class Attempt:
         datacenter: Datacenter | None = None,
         loopback_only: bool = False,
         key: SessionKey | None = None,
+        expected: AccountId | None = None,
     ) -> None:
+        """``expected``: whose it will be, if that is known: it connects by that account's proxy."""
         self._session = AccountSession(key)
         self._client: AccountClient = build_client(
             self._session,
@@ -102,6 +105,7 @@ class Attempt:
             on_update=self._take_push,
             on_doubt=lambda: None,
             receive_updates=key is None,
+            proxy=proxy_of(expected or (None if key is None else key.account_id), settings),
         )
         self.scanned = asyncio.Event()
         """Set once the code that was shown has been scanned: ask again with ``show``."""

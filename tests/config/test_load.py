@@ -554,3 +554,26 @@ def test_each_world_of_the_sandbox_has_its_own_folder_and_real_accounts_have_ano
     others = [folder(seed=2), folder(accounts=4), folder(channels=7), folder(posts=9), folder(posts_dir="here")]
     assert len({folder(), *others, Settings().world_dir}) == 7
     assert Settings().world_dir == Settings().state_dir
+
+
+@pytest.mark.parametrize(
+    ("telegram", "fault"),
+    [
+        ("{proxy: 'socks5://user:secret@host:1080'}", None),
+        ("{proxy: 'http://host:3128'}", None),
+        ("{proxy: 'tg://proxy?server=host&port=443&secret=dd00112233445566778899aabbccddeeff'}", None),
+        ("{proxy: 'socks4://host:1080'}", "expected a proxy such as socks5://"),
+        ("{proxy: 'socks5://host'}", "expected a proxy such as socks5://"),
+        ("{proxy: 'socks5://user:canary@host:many'}", "expected a proxy such as socks5://"),
+        ("{proxy: 'tg://proxy?server=host&port=443&secret=ee00112233445566778899aabbccddeeff'}", "hides as TLS"),
+        ("{proxy: 'tg://proxy?server=host&port=443&secret=canary'}", "32 hexadecimal digits"),
+        ("{proxies: [{accounts: [7], url: 'http://a:1'}, {accounts: [7], url: 'http://b:1'}]}", "one proxy for each"),
+    ],
+)
+def test_proxies(telegram, fault):
+    if fault is None:
+        assert "host" not in repr(read(f"telegram: {telegram}").telegram)
+    else:
+        (found,) = faults_of(f"telegram: {telegram}")
+        assert fault in found
+        assert "canary" not in found

@@ -233,7 +233,8 @@ def test_every_international_number_keeps_two_digits_at_most(country, rest, befo
 
 def test_known_secrets_are_taken_out_whatever_they_look_like(printed):
     settings = parse_settings(
-        b"telegram: {api_hash: hushhush}\nbot: {token: token-of-mine}\ndatabase: {dsn: 'postgresql://u:pass word@h/d'}",
+        b"telegram: {api_hash: hushhush, proxy: 'socks5://u:pr%40xy-word@h:1'}\n"
+        b"bot: {token: token-of-mine}\ndatabase: {dsn: 'postgresql://u:pass word@h/d'}",
         "x",
         {},
     )
@@ -241,10 +242,12 @@ def test_known_secrets_are_taken_out_whatever_they_look_like(printed):
     for form in ("text", "json"):
         lines = printed(format=form, secrets=secrets)
         logging.getLogger("other").info(
-            "%s", ["hushhush", "token-of-mine", "pass word"], extra={"deep": [{"x": "hushhush"}]}
+            "%s",
+            ["hushhush", "token-of-mine", "pass word", "pr@xy-word", "pr%40xy-word"],
+            extra={"deep": [{"x": "hushhush"}]},
         )
         (line,) = lines()
-        assert not re.search("hushhush|token-of-mine|pass word", line)
+        assert not re.search("hushhush|token-of-mine|pass word|xy-word", line)
 
 
 def test_tracebacks_and_fields_are_redacted_in_both_forms(printed):
