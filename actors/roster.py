@@ -37,6 +37,7 @@ from actors.runtime.clock import Timer
 from actors.runtime.errors import ActorMissing, ChildParked, KeyTaken
 from actors.runtime.supervision import ChildSpec, StartChild
 from actors.telegram.follow import USABLE
+from actors.telegram.link import CONNECTS_A_SECOND
 
 logger = logging.getLogger(__name__)
 
@@ -94,13 +95,21 @@ class Roster(TaskActor):
         self._lost: dict[ChannelId, datetime] = {}
         """Those of which the operator was told that nobody can read them, and since when."""
         self._heads = Heads(self, self._panels)
+        self._coming_up = 0.0
+        """Seconds that accounts need to connect one after the other, while the process starts."""
         self._told: dict[AccountId, Reading] = {}
 
     async def started(self) -> None:
         panels = self._panels
-        for row in await self._store.accounts.all():
-            if row.has_session and not row.bot and row.state in USABLE:
-                self._await_account(row.account_id)
+        awaited = [
+            row.account_id
+            for row in await self._store.accounts.all()
+            if row.has_session and not row.bot and row.state in USABLE
+        ]
+        # They connect one after the other: whose turn comes late isn't lost for it.
+        self._coming_up = len(awaited) / CONNECTS_A_SECOND
+        for account_id in awaited:
+            self._await_account(account_id)
         for membership in await self._channels.memberships():
             panels.join(membership.account_id, (membership.channel_id,))
         for channel_id, since in (await self._channels.lost_since()).items():
@@ -114,6 +123,7 @@ class Roster(TaskActor):
             panels.elect(channel_id)
         await self._fill()
         self._heads.none_risen()
+        self._coming_up = 0.0
         for key in self.owner.keys("account/"):
             # A restarted roster asks the accounts that are well to introduce themselves again.
             post(self.owner, key, RosterUp())
@@ -284,7 +294,8 @@ class Roster(TaskActor):
     def _await_account(self, account_id: AccountId) -> None:
         self._await_no_more(account_id)
         self._panels.awaited.add(account_id)
-        self._timers[account_id] = self.tell_later(FAILOVER_AFTER, ReaderLate(account_id=account_id))
+        wait = FAILOVER_AFTER + self._coming_up
+        self._timers[account_id] = self.tell_later(wait, ReaderLate(account_id=account_id))
 
     def _await_no_more(self, account_id: AccountId) -> None:
         self._panels.awaited.discard(account_id)

@@ -68,7 +68,8 @@ class Accounts(Supervisor):
 
     async def started(self) -> None:
         await super().started()
-        for row in await self._parts.store.accounts.all():
+        # Connections begin at a pace: those go first that have something to read.
+        for row in sorted(await self._parts.store.accounts.all(), key=lambda row: (row.channels == 0, row.account_id)):
             if row.has_session and not row.bot:
                 await self._start_account(row.account_id)
         if self._parts.bot_token is not None:

@@ -47,10 +47,13 @@ def resident(pid: int) -> int:
 
 
 async def sign_in(sandbox: RunningSandbox, dsn: str, state: Path, accounts: list[int]) -> None:
-    """Store a session for each, through a daemon of a life of its own."""
+    """Store a session for each, through a daemon of a life of its own, which ends once all have been up."""
     async with running_daemon(sandbox.dc, dsn, state) as daemon:
         for account in accounts:
             await ask("POST", f"{daemon.url}/sessions", {"session": await sandbox.session(account)})
+        while sum(user["is_active"] for user in (await ask("GET", f"{daemon.url}/users"))["users"]) < len(accounts):
+            await asyncio.sleep(1.0)
+        await asyncio.sleep(SETTLE)  # those that nobody needs connect once more, without updates
 
 
 async def come_up(sandbox: RunningSandbox, dsn: str, state: Path, accounts: int) -> dict[str, float]:

@@ -91,6 +91,20 @@ _END_OTHERS = """
 UPDATE memberships SET active = false, ended_at = now()
 WHERE account_id = $1 AND active AND channel_id <> ALL($2::bigint[])
 """
+# What an account says of itself at every start is mostly known: one question instead of a transaction.
+_KNOWN = """
+SELECT NOT EXISTS (
+    SELECT FROM unnest($2::bigint[], $3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::bigint[])
+        AS n (id, username, title, broadcast, noforwards, access_hash)
+    LEFT JOIN channels c ON c.id = n.id LEFT JOIN coverage v ON v.channel_id = n.id
+    LEFT JOIN memberships m ON m.account_id = $1 AND m.channel_id = n.id
+    WHERE m.active IS NOT TRUE OR m.access_hash <> n.access_hash OR v.channel_id IS NULL OR c.condition = 'private'
+        OR (c.username, c.title, c.broadcast, c.noforwards)
+            IS DISTINCT FROM (n.username, n.title, n.broadcast, n.noforwards)
+) AND NOT ($8 AND EXISTS (
+    SELECT FROM memberships WHERE account_id = $1 AND active AND channel_id <> ALL($2::bigint[])
+))
+"""
 _END = "UPDATE memberships SET active = false, ended_at = now() WHERE account_id = $1 AND channel_id = $2 AND active"
 _SET_GOAL = "UPDATE coverage SET goal_id = $2 WHERE channel_id = $1 RETURNING channel_id"
 _SET_READER = "UPDATE channels SET reader_id = $2 WHERE id = $1 RETURNING id"
@@ -136,10 +150,14 @@ class StoredChannels:
     ) -> None:
         """As the port says. Raises: UserUnknown."""
         latest = {membership.channel_id: membership for membership in memberships}
+        columns = _columns(latest)
+        async with self._database.reading() as connection:
+            if await connection.fetchval(_KNOWN, account_id, *columns, complete):
+                return
         try:
             async with self._database.writing() as connection:
                 await connection.execute(_ONE_LIST_AT_A_TIME)
-                await _save(connection, account_id, latest)
+                await _save(connection, account_id, columns)
                 if complete:
                     await connection.execute(_END_OTHERS, account_id, list(latest))
         except asyncpg.ForeignKeyViolationError as error:
@@ -209,21 +227,24 @@ class StoredChannels:
                 raise ChannelMissing(f"channel {channel_id} has no row")
 
 
-async def _save(connection: Connection, account_id: AccountId, latest: dict[ChannelId, Membership]) -> None:
+def _columns(latest: dict[ChannelId, Membership]) -> tuple[list[Any], ...]:
+    """Ids, names, titles, whether each broadcasts, whether it forbids forwarding, access hashes; ascending by id."""
     ids = sorted(latest)
     ordered = [latest[channel_id] for channel_id in ids]
     # One name can stand only once; within a list the later channel has it.
     holders = {m.username.lower(): m.channel_id for m in latest.values() if m.username}
     names = [m.username if m.username and holders[m.username.lower()] == m.channel_id else None for m in ordered]
+    flags = [m.broadcast for m in ordered], [m.noforwards for m in ordered]
+    return ids, names, [m.title for m in ordered], *flags, [m.access_hash for m in ordered]
+
+
+async def _save(connection: Connection, account_id: AccountId, columns: tuple[list[Any], ...]) -> None:
+    ids, names, titles, broadcast, noforwards, hashes = columns
     # First of all names free those that move, so that two channels may swap theirs.
     await connection.execute(_FREE_NAMES, ids, names)
-    await connection.execute(
-        _SAVE_CHANNELS,
-        *(ids, names, [m.title for m in ordered]),
-        *([m.broadcast for m in ordered], [m.noforwards for m in ordered]),
-    )
+    await connection.execute(_SAVE_CHANNELS, ids, names, titles, broadcast, noforwards)
     await connection.execute(_SAVE_COVERAGE, ids)
-    await connection.execute(_SAVE_MEMBERSHIPS, account_id, ids, [m.access_hash for m in ordered])
+    await connection.execute(_SAVE_MEMBERSHIPS, account_id, ids, hashes)
 
 
 def named(name: str) -> ChannelId | str:
