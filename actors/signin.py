@@ -36,13 +36,16 @@ from actors.runtime.clock import Clock
 from actors.runtime.errors import ActorDeadError, MailboxFull, RuntimeFault
 from actors.runtime.reply import Later
 from actors.telegram.client import SettingsIncomplete
+from actors.telegram.link import Gate
 from actors.telegram.login import Attempt, Shown, SignInRefused, read_session, save
 from config.model import Datacenter, Settings
 
 LIFETIME = 600.0
 """Seconds that a sign-in may take; Telegram's own codes live for about five minutes."""
-ATTEMPTS = 20
+ATTEMPTS = 100
 """Sign-ins that may be open at the same time: each holds a connection."""
+KEYS_A_SECOND = 10.0
+"""Sign-ins that begin in a second. Each makes a key, 15 ms of arithmetic on the loop that must not come all at once."""
 ENTRIES = 3
 """Wrong entries that are forgiven where a person types them at a terminal."""
 
@@ -109,6 +112,7 @@ class SignIn(TaskActor):
         self._datacenter = datacenter
         self._loopback_only = loopback_only
         self._records: dict[SignInId, Record] = {}
+        self._gate = Gate(self.owner.clock, rate=KEYS_A_SECOND)
         self._leaving = Leaving(
             owner=self.owner,
             store=store,
@@ -201,12 +205,14 @@ class SignIn(TaskActor):
 
     async def _send_code(self, record: Record, phone: str) -> None:
         await refuse_in_an_incident(self._store.alerts)
+        await self._gate.turn()
         record.attempt = self._attempt(None, record.expected)
         await record.attempt.send_code(phone)
 
     async def _show(self, record: Record) -> None:
         """Show the first code, and see to it that the next ones follow until one is scanned."""
         await refuse_in_an_incident(self._store.alerts)
+        await self._gate.turn()
         record.attempt = self._attempt(None, record.expected)
         await self._show_next(record, record.attempt)
         if record.showing is not None:

@@ -22,6 +22,7 @@ from telethon.tl import TLRequest, functions
 from telethon.tl.alltlobjects import LAYER
 
 from actors.errors import ActorsError, LoopbackViolated
+from actors.telegram.arithmetic import install
 from actors.telegram.proxy import host_of, is_mtproxy, options_of
 from actors.telegram.session import AccountSession
 from actors.telegram.swift import read_swiftly
@@ -44,6 +45,7 @@ Feed = Callable[[Any], None]
 Doubt = Callable[[], None]
 
 _quiet = logging.getLogger("telewarden.telethon")
+install()
 
 
 class SettingsIncomplete(ActorsError):

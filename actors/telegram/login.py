@@ -5,8 +5,10 @@ import base64
 import sqlite3
 import struct
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from telethon import errors, password
@@ -29,6 +31,8 @@ from config.model import Datacenter, Telegram
 UNREACHABLE = "Telegram can't be reached"
 SHOWN_LEAST, SHOWN_MOST = 5.0, 30.0
 """Seconds that a QR code is shown: the service's live for 30, told by its clock, which may differ from ours."""
+_ARITHMETIC = ThreadPoolExecutor(1, thread_name_prefix="srp")
+"""One password after the other: Python's big powers hold the interpreter, and several in a row would stall the loop."""
 _NOBODY = "nobody is signed in with this session"
 _BY_QR = "sign in by QR code"
 _TEXTS = {
@@ -176,7 +180,8 @@ class Attempt:
         account = await self._ask(functions.account.GetPasswordRequest())
         try:
             # 90 ms of arithmetic: beside the loop, which has others to serve.
-            check = await asyncio.to_thread(password.compute_check, account, secret)
+            compute = partial(password.compute_check, account, secret)
+            check = await asyncio.get_running_loop().run_in_executor(_ARITHMETIC, compute)
         except ValueError:
             raise SignInRefused("PASSWORD_KIND_UNKNOWN", "this kind of password isn't known here") from None
         try:

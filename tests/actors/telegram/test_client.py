@@ -6,13 +6,16 @@ from importlib.metadata import version
 
 import pytest
 import telethon
-from telethon import TelegramClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from telethon import TelegramClient, password
 from telethon._updates import MessageBox, SessionState
 from telethon.crypto import AuthKey
-from telethon.network import ConnectionTcpFull, MTProtoSender
+from telethon.network import ConnectionTcpFull, MTProtoSender, authenticator
 from telethon.tl import functions, types
 
 from actors.errors import LoopbackViolated
+from actors.telegram.arithmetic import power
 from actors.telegram.client import (
     AccountClient,
     LoopbackOnly,
@@ -48,6 +51,19 @@ def test_telethon_is_the_version_whose_private_names_are_known():
     assert parameters(TelegramClient._get_dc) == ["self", "dc_id", "cdn"]
     assert inspect.iscoroutinefunction(TelegramClient._update_loop)
     assert inspect.iscoroutinefunction(TelegramClient._handle_auto_reconnect)
+
+
+def test_telethon_takes_its_powers_where_they_are_fast():
+    assert authenticator.pow is password.pow is power
+    assert "pow(g_a, b, dh_prime)" in inspect.getsource(authenticator.do_authentication)
+    assert "pow(g_b, a_ux, p)" in inspect.getsource(password.compute_check)
+
+
+@given(st.integers(2, 2**2048), st.integers(1, 2**2048), st.integers(2**2046, 2**2047))
+@settings(max_examples=30, deadline=None)
+def test_powers_are_pythons(base, exponent, half):
+    modulus = 2 * half + 1
+    assert power(base % modulus, exponent, modulus) == pow(base, exponent, modulus)
 
 
 async def test_a_client_has_the_attributes_that_we_lean_on():
