@@ -2,6 +2,7 @@
 
 import base64
 import re
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,6 +11,7 @@ from telethon.tl import functions, types
 from actors.chat.signing import picture_of
 from actors.messages.alerts import RaiseAlert
 from actors.messages.ids import AccountId
+from actors.messages.jobs import ParseUser
 from actors.runtime.owner import LoopOwner
 from actors.supervisor import Parts, Root
 from config.model import Admin, Collection, Plan, Settings, Start
@@ -47,6 +49,11 @@ class BotTree(FastTree):
 
         await self.until(is_up)
 
+    def calls_of(self, account):
+        """Requests that an account's keys have made, but for those of its chat with the bot."""
+        made = self.sandbox.requests()["by_account"].get(str(account), {})
+        return {name: many for name, many in made.items() if name.startswith(("updates.", "channels.", "users."))}
+
     def shown_token(self):
         """The one that the last QR code shows."""
         return next(reversed(self.sandbox.dc.logins._tokens))
@@ -62,7 +69,7 @@ class BotTree(FastTree):
 
 
 @asynccontextmanager
-async def bot_tree(store, *, channels=4, alerts=lambda _: (), faster=4, **settings):
+async def bot_tree(store, *, channels=4, alerts=lambda _: (), prepare=lambda _: None, faster=4, **settings):
     async with Sandbox(accounts=3, channels=channels, posts=10 * channels) as sandbox:
         tree = BotTree(sandbox, store)
         tree.faster = faster
@@ -70,6 +77,7 @@ async def bot_tree(store, *, channels=4, alerts=lambda _: (), faster=4, **settin
             for channel in sandbox.dc.world.channels.values():
                 if (account.id in channel.members) != (standing == "member"):
                     sandbox.dc.move(channel, account, standing, silent=True)
+        prepare(tree)
         await tree.sign_in()
         await store.people.remove(AccountId(tree.people[2].id), ())  # a stranger
         await store.people.set_role(AccountId(tree.people[0].id), "owner")
@@ -271,3 +279,50 @@ async def test_alerts_that_come_together_are_told_together_and_once_and_their_us
             told = (await chat.hear_note(within=60)).message.splitlines()
             assert told[0] == "🚨 Требуют внимания, 1:"
             assert told[1].startswith(f"• key_dead, @{boris.username}: ")
+
+
+async def test_a_revoked_session_is_parked_at_once_and_a_picture_brings_back_every_post(store):
+    def prepare(tree):
+        shared, alone = list(tree.sandbox.dc.world.channels.values())[:2]
+        for channel in (shared, alone):
+            tree.sandbox.dc.move(channel, tree.people[1], "member", silent=True)
+        tree.sandbox.dc.move(alone, tree.people[0], "left", silent=True)
+
+    async with bot_tree(store, prepare=prepare) as tree:
+        boris, dc = tree.people[1], tree.sandbox.dc
+        shared, alone = list(dc.world.channels.values())[:2]
+        assert (await tree.parse()).state == "success"
+        mine = (await store.accounts.session(AccountId(boris.id))).auth_key
+        (key,) = (each for each in dc.keys.of(boris.id) if each.key == mine)
+        dc.revoke(key, "SESSION_REVOKED")
+        await tree.owner.find("scheduler").call(ParseUser(account_id=AccountId(boris.id)))
+        refused = time.monotonic()
+
+        async def is_parked():
+            return (await store.accounts.one(AccountId(boris.id))).state == "revoked"
+
+        await tree.until(is_parked)
+        assert time.monotonic() - refused <= 1
+        assert not (await store.accounts.one(AccountId(boris.id))).has_session
+        requests = tree.calls_of(boris.id)
+        posts = dc.publish(alone, count=7)
+        dc.publish(shared, count=3)
+
+        async def shared_goes_on():
+            return (await tree.held(shared.id)).keys() >= set(shared.ids[-3:])
+
+        await tree.until(shared_goes_on)
+        assert tree.calls_of(boris.id) == requests, "a dead key is never used again"
+
+        async with tree.chat(boris) as chat:
+            await chat.say("/login")
+            await chat.press(await chat.hear_note(), "Согласен")
+            await chat.hear_note()
+            dc.accept_token(tree.shown_token(), boris)
+            while "подключён" not in await chat.hear():
+                pass
+
+            async def all_is_there():
+                return (await tree.held(alone.id)).keys() >= set(posts)
+
+            await tree.until(all_is_there, within=40)

@@ -63,7 +63,7 @@ async def test_no_secret_stands_in_log_metric_answer_or_text_column(tmp_path, ds
             "TELEWARDEN__TELEGRAM__DATACENTER__PORT": str(dc["port"]),
             "TELEWARDEN__TELEGRAM__DATACENTER__PUBLIC_KEY": dc["public_key"],
             # The last account's proxy doesn't answer: its address, password and all, is part of what goes wrong.
-            "TELEWARDEN__TELEGRAM__PROXIES__0__ACCOUNTS": str(people[3]["id"]),
+            "TELEWARDEN__TELEGRAM__PROXIES__0__ACCOUNTS__0": str(people[3]["id"]),
             "TELEWARDEN__TELEGRAM__PROXIES__0__URL": f"socks5://me:{quote(PROXY_PASSWORD)}@127.0.0.1:9",
             "TELEWARDEN__BOT__TOKEN": bot["token"],
             "TELEWARDEN__ADMIN__PUBLIC_URL": PAGE,
@@ -101,8 +101,8 @@ async def test_no_secret_stands_in_log_metric_answer_or_text_column(tmp_path, ds
 
         async def go_wrong(daemon):
             for rule in (
-                {"method": "messages.getHistory", "error": "RPC_CALL_FAIL", "code": 500, "count": 3},
-                {"method": "updates.getDifference", "error": "FLOOD_WAIT_1", "code": 420, "count": 2},
+                {"method": "messages.getHistory", "error": {"code": 500, "message": "RPC_CALL_FAIL"}, "count": 3},
+                {"method": "updates.getDifference", "error": {"code": 420, "message": "FLOOD_WAIT_1"}, "count": 2},
                 {"method": "users.getUsers", "drop": True, "count": 2},
             ):
                 await sandbox.post("/faults", rule)
@@ -141,6 +141,9 @@ async def test_no_secret_stands_in_log_metric_answer_or_text_column(tmp_path, ds
             found = [name for name, forms in written.items() if any(_stands(form, text) for form in forms)]
             assert not found, found
         assert "DEBUG" in place.said[0]
+        me = [str(people[0]["id"])]
+        assert all(any(_stands(form, text) for text in place.said) for form in me), "the search itself finds something"
+        assert await kept(dsn, me)
         assert "connects again" in "\n".join(place.said), "something did go wrong"
         # A code of five digits stands by chance in many a number.
         long = [form for name, forms in written.items() for form in forms if name != "login code"]
