@@ -361,9 +361,10 @@ class Account(TaskActor):
             self._tell_operator(alert)
         log.emit(log.ACCOUNT_PARKED, account_id=self._id, state=fault.state, cause=fault.cause)
         with suppress(StoreUnavailable):
-            await self._enter(fault.state, fault.cause)
+            # The key first: whatever ends the process in between, a dead one is never used again.
             if fault.state in DEAD_KEYS:
                 await self._store.accounts.wipe_session(self._id)
+            await self._enter(fault.state, fault.cause)
 
     async def _wait_after(self, fault: ActorsError) -> None:
         """Backoff 1, 2, 4 … 60 s with full jitter; a flood wait exactly; a key in doubt once, after a minute."""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from python_socks import ProxyError
 from telethon import TelegramClient
 from telethon._updates import SessionState
 from telethon.crypto import rsa
@@ -69,7 +70,11 @@ class Unhurry:
         self._short = self._short + 1 if now - self._made_at < SHORT_LIVED else 0
         if self._short > 1:
             await asyncio.sleep(min(RETRY_DELAY * 2 ** (self._short - 2), RETRY_DELAY_MOST))
-        await super()._connect(timeout=timeout, ssl=ssl)  # type: ignore[misc]  # of the connection that it is mixed into
+        try:
+            await super()._connect(timeout=timeout, ssl=ssl)  # type: ignore[misc]  # of what it is mixed into
+        except ProxyError:
+            # Its own text may quote the proxy's, and nobody up there knows its class.
+            raise ConnectionError("the proxy refused") from None
         self._made_at = asyncio.get_running_loop().time()
 
 
