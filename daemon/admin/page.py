@@ -4,7 +4,6 @@ A link is opened by a button, not by being looked at, and gives the browser that
 link is worth nothing. Whatever is entered goes to ``signin`` and is kept nowhere.
 """
 
-import io
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-import segno
 from aiohttp import web
 
 from actors.chat.signing import CONSENT
@@ -35,7 +33,7 @@ from daemon.admin.access import Caller, Role, is_foreign
 from daemon.admin.asking import INT64_MAX, PAGE_URL, STORE, ask, integer, query, respond
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
-from daemon.admin.signin import SIGN_IN, TIMEOUT
+from daemon.admin.signin import SIGN_IN, TIMEOUT, drawn
 
 COOKIE = "telewarden_sign_in"
 LIFETIME = timedelta(minutes=30)
@@ -144,9 +142,7 @@ async def picture(request: web.Request) -> web.Response:
         step = await ask(request, SIGN_IN, DescribeSignIn(sign_in_id=visit.sign_in_id))
     if step is None or step.qr_link is None:
         raise Problem(404, "There is nothing to scan now")
-    svg = io.BytesIO()
-    segno.make(step.qr_link, error="m", micro=False).save(svg, kind="svg", scale=6, border=4, light="#fff")
-    return web.Response(body=svg.getvalue(), content_type="image/svg+xml", headers=HEADERS)
+    return drawn(step.qr_link, HEADERS)
 
 
 async def style(request: web.Request) -> web.Response:

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 
 import segno
@@ -60,9 +61,13 @@ async def picture(request: web.Request) -> web.Response:
     step = await _described(request)
     if step.qr_link is None:
         raise Problem(404, f"There is nothing to scan now: this sign-in is {step.state.replace('_', ' ')}")
+    return drawn(step.qr_link, {"Cache-Control": "no-store"})
+
+
+def drawn(link: str, headers: Mapping[str, str]) -> web.Response:
+    """A link as a QR code."""
     svg = io.BytesIO()
-    segno.make(step.qr_link, error="m", micro=False).save(svg, kind="svg", scale=6, border=4, light="#fff")
-    headers = {"Cache-Control": "no-store"}
+    segno.make(link, error="m", micro=False).save(svg, kind="svg", scale=6, border=4, light="#fff")
     return web.Response(body=svg.getvalue(), content_type="image/svg+xml", headers=headers)
 
 

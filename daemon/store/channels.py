@@ -1,6 +1,5 @@
 """Channels and memberships. Coverage is written by Posts alone."""
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -12,6 +11,7 @@ from actors.ledger import Ledger, LedgerTotals
 from actors.messages.content import Membership, WantedName
 from actors.messages.ids import AccountId, ChannelCondition, ChannelId
 from actors.messages.rows import ChannelRow
+from actors.places import place_of
 from daemon.store.errors import ChannelMissing
 from daemon.store.ledger import ledger_of, ledger_totals
 from daemon.store.pool import Connection, Database
@@ -110,12 +110,6 @@ _SET_GOAL = "UPDATE coverage SET goal_id = $2 WHERE channel_id = $1 RETURNING ch
 _SET_READER = "UPDATE channels SET reader_id = $2 WHERE id = $1 RETURNING id"
 _SET_CONDITION = "UPDATE channels SET condition = $2, cause = $3, changed_at = now() WHERE id = $1 RETURNING id"
 
-_LINK = re.compile(
-    r"(?:https?://)?(?:www\.)?(?:t|telegram)\.(?:me|dog)/(?:s/)?(c/\d+|\w+)(?:[/?#].*)?", re.IGNORECASE | re.ASCII
-)
-_BOT_API = 1_000_000_000_000
-"""The Bot API calls channel n -(10^12 + n), which reads as -100n for ids of ten digits."""
-
 
 class StoredChannels:
     """Implements ``actors.ports.Channels``."""
@@ -131,11 +125,12 @@ class StoredChannels:
         return await self._find(_ONE, channel_id)
 
     async def by_name(self, name: str) -> ChannelRow | None:
-        match parsed := named(name):
-            case int():
-                return await self._find(_ONE, parsed)
-            case str():
-                return await self._find(_BY_USERNAME, parsed)
+        place = place_of(name)
+        if place is None:
+            return None
+        if place.channel_id is not None:
+            return await self._find(_ONE, place.channel_id)
+        return None if place.username is None else await self._find(_BY_USERNAME, place.username)
 
     async def of_account(self, account_id: AccountId) -> tuple[ChannelId, ...]:
         async with self._database.reading() as connection:
@@ -245,21 +240,6 @@ async def _save(connection: Connection, account_id: AccountId, columns: tuple[li
     await connection.execute(_SAVE_CHANNELS, ids, names, titles, broadcast, noforwards)
     await connection.execute(_SAVE_COVERAGE, ids)
     await connection.execute(_SAVE_MEMBERSHIPS, account_id, ids, hashes)
-
-
-def named(name: str) -> ChannelId | str:
-    """The id or the username that ``name`` means: ``name``, ``@name``, a t.me link, a bare id or a ``-100…`` id."""
-    text = name.strip()
-    if link := _LINK.fullmatch(text):
-        text = link[1].removeprefix("c/")
-    if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        return text.removeprefix("@")
-    number = int(text)
-    if number < -_BOT_API:
-        number = -number - _BOT_API
-    elif text.startswith("-100"):
-        number = int(text[4:] or 0)
-    return ChannelId(number)
 
 
 def _row(row: Any) -> ChannelRow:

@@ -2,7 +2,6 @@ import pytest
 
 from actors.errors import UserUnknown
 from actors.messages.ids import AccountId, ChannelId
-from daemon.store.channels import named
 from daemon.store.errors import ChannelMissing
 from tests.daemon.store.rows import NEWS, SPORT, USER, ask, follow, membership
 
@@ -11,27 +10,6 @@ OTHER = AccountId(8)
 
 async def names(store) -> dict[int, str | None]:
     return {row.channel_id: row.username for row in await store.channels.all()}
-
-
-@pytest.mark.parametrize(
-    ("name", "meaning"),
-    [
-        ("News", "News"),
-        ("@News", "News"),
-        (" @news_1 ", "news_1"),
-        ("t.me/News", "News"),
-        ("https://t.me/s/News/55?single", "News"),
-        ("https://www.telegram.me/News", "News"),
-        ("https://t.me/c/1234567890/5", 1234567890),
-        ("1234567890", 1234567890),
-        ("-1001234567890", 1234567890),
-        ("-100100", 100),
-        ("-1000000000100", 100),
-        ("-1997852516352", 997852516352),
-    ],
-)
-def test_a_channel_is_named_in_many_ways(name, meaning):
-    assert named(name) == meaning
 
 
 async def test_a_channel_is_found_by_every_kind_of_name_whatever_the_case(store):
