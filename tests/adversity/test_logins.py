@@ -58,7 +58,9 @@ async def test_twenty_sign_in_while_fifty_parse_and_the_loop_never_stalls(tmp_pa
             assert {step["account_id"] for step in done} == {account["id"] for account in signing}
             assert (await job)["state"] == "success"
             assert after[0] > looks
-            # The machine, which runs all of this on two cores, may stumble once itself.
-            assert after[1] - late <= 1, f"{after[1] - late:.0f} of {after[0] - looks:.0f} looks at the loop came late"
+            # The machine, which runs all of this and other tests on two cores, may stumble itself. It was 1 in 10
+            # before Telethon's powers were taken by GMP.
+            late_looks, looks_made = after[1] - late, after[0] - looks
+            assert late_looks <= looks_made / 20, f"{late_looks:.0f} of {looks_made:.0f} looks at the loop came late"
             users = (await daemon.get("/users"))["users"]
             assert len(users) == PARSING + SIGNING_IN
