@@ -230,9 +230,9 @@ async def test_channels_are_listed_by_pages_with_buttons_and_folders_taken_over(
 
 
 async def test_latest_and_schedule_are_told(tree):
-    async with tree.chat(tree.people[0]) as chat:
-        await chat.say("/latest")
-        assert await chat.hear() == "Постов пока нет."
+    async with tree.chat(tree.people[0]) as chat, tree.chat(tree.people[1]) as follower_of_nothing:
+        await follower_of_nothing.say("/latest")
+        assert await follower_of_nothing.hear() == "Постов пока нет."
         assert (await tree.parse()).state == "success"
         await chat.say("/latest")
         told = (await chat.hear()).split("\n\n")

@@ -165,6 +165,7 @@ async def test_the_daemon_rotates_while_it_runs_and_its_accounts_sign_in_again_a
         env = {"TELEWARDEN__DATABASE__DSN": dsn}
         async with DaemonProcess(tmp_path / "var", env=env, config=config) as daemon:
             await daemon.signed_in(2)
+            await daemon.line("Telegram Bot")
             before = (tmp_path / "var" / "master.key").read_bytes()
             # the bot keeps a session too
             assert await daemon.cli("keys", "rotate") == (0, "Sessions sealed with a new master key: 3\n", "")
