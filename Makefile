@@ -65,6 +65,7 @@ adversity: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python bench/collect.py --out bench/results/collect.json
 	$(BIN)/python bench/live.py --out bench/results/live.json
+	$(BIN)/python bench/accounts.py --out bench/results/accounts.json
 	$(BIN)/python bench/actors.py --out bench/results/actors.json
 	$(BIN)/python bench/sandbox.py --out bench/results/sandbox.json
 

@@ -49,6 +49,9 @@ class Wishes:
     async def _follow(self, call: Caller, wish: FollowChannel) -> Followed:
         known = self._known(wish.place)
         if known is not None:
+            # It may be read without being a member; joining what one belongs to is no fault.
+            if wish.join and await self._join(call, known) is None:
+                return _told(known, "join_requested")
             await self._choose(known)
             return _told(known, "already")
         if wish.limit is not None and len(self._feed.memberships) >= wish.limit:
@@ -57,8 +60,7 @@ class Wishes:
             return await self._follow_invite(call, wish.place.invite, join=wish.join)
         found = await self._find_place(call, wish.place)
         if wish.join:
-            self._wait_for_a_join(call)
-            joined = await join(call, found)
+            joined = await self._join(call, found)
             if joined is None:
                 return _told(found, "join_requested")
             found = joined
@@ -75,6 +77,10 @@ class Wishes:
             return Followed(channel_id=None, title=behind.title, username=None, state=state)  # type: ignore[arg-type]  # one of them
         await self._choose(found)
         return _told(found, "followed")
+
+    async def _join(self, call: Caller, membership: Membership) -> Membership | None:
+        self._wait_for_a_join(call)
+        return await join(call, membership)
 
     def _known(self, place: Place) -> Membership | None:
         name = (place.username or "").casefold()

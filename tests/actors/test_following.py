@@ -85,6 +85,15 @@ async def test_a_public_channel_is_followed_by_its_name_without_joining_it_throu
     assert calls(reader.sandbox, reader.me.id)["contacts.resolveUsername"] == 1
 
 
+async def test_what_is_followed_already_is_joined_all_the_same_when_that_is_asked_for(reader):
+    channel = reader.all_channels[4]
+    place = Place(username=channel.username)
+    assert (await reader.wish(FollowChannel(place=place))).state == "followed"
+    assert reader.me.id not in channel.members
+    assert (await reader.wish(FollowChannel(place=place, join=True))).state == "already"
+    assert reader.me.id in channel.members
+
+
 async def test_what_is_unfollowed_stays_so_though_the_account_is_a_member(reader):
     mine = reader.all_channels[:4]
     await reader.restart(follow="dialogs")
