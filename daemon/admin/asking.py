@@ -148,6 +148,20 @@ async def fields(request: web.Request, *names: str) -> tuple[str, ...]:
     return tuple(document[name] for name in names)
 
 
+async def document(request: web.Request, *names: str) -> dict[str, Any]:
+    """The body's JSON object, whose fields are none but these; an empty body is an empty object."""
+    try:
+        found = orjson.loads(await request.read() or b"{}")
+    except (orjson.JSONDecodeError, web.RequestPayloadError) as fault:
+        raise Problem(400, f"The body must be a JSON object with the fields {', '.join(names)}") from fault
+    if not isinstance(found, dict):
+        raise Problem(400, f"The body must be a JSON object with the fields {', '.join(names)}")
+    if unknown := set(found) - set(names):
+        name = min(unknown)
+        raise Problem(400, f"The body's field {name!r} is unknown: there are {', '.join(names)}", field=name)
+    return found
+
+
 def content_type(response: web.Response, value: str) -> web.Response:
     """Set the whole header: aiohttp's own attribute refuses parameters other than charset."""
     response.headers[hdrs.CONTENT_TYPE] = value

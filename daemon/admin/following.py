@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from actors.errors import UserNotSignedIn, UserUnknown
@@ -14,7 +13,7 @@ from actors.runtime.errors import ActorMissing
 from actors.runtime.message import Request
 from config.model import plan_of
 from daemon.admin.access import Role
-from daemon.admin.asking import PLANS, STORE, ask, find_channel, query, respond, user_id
+from daemon.admin.asking import PLANS, STORE, ask, document, find_channel, query, respond, user_id
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
@@ -25,7 +24,7 @@ TIMEOUT = 90.0
 async def follow(request: web.Request) -> web.Response:
     """200 with what became of it: followed, already followed, or that it must be joined first."""
     query(request)
-    wish = await _body(request, "channel", "join")
+    wish = await document(request, "channel", "join")
     text, join = wish.get("channel"), wish.get("join", False)
     place = place_of(text) if isinstance(text, str) else None
     if place is None:
@@ -66,7 +65,7 @@ async def folders(request: web.Request) -> web.Response:
 async def import_(request: web.Request) -> web.Response:
     """200 with how many channels of the dialogs, or of one folder, are followed now that weren't before."""
     query(request)
-    folder = (await _body(request, "folder")).get("folder")
+    folder = (await document(request, "folder")).get("folder")
     if folder is not None and (type(folder) is not int or not 0 <= folder < 2**31):
         raise Problem(400, "The field 'folder' must be an id that GET /users/ID/folders lists", field="folder")
     row = await _row(request)
@@ -87,16 +86,6 @@ async def _ask(request: web.Request, row: AccountRow, wish: Request[Any]) -> Any
         return await ask(request, f"account/{row.account_id}", wish, timeout=TIMEOUT)
     except ActorMissing:
         raise UserNotSignedIn(row.account_id, row.state) from None
-
-
-async def _body(request: web.Request, *names: str) -> dict[str, Any]:
-    try:
-        document = orjson.loads(await request.read() or b"{}")
-    except orjson.JSONDecodeError:
-        document = None
-    if not isinstance(document, dict) or set(document) - set(names):
-        raise Problem(400, f"The body must be a JSON object with no other fields than {', '.join(names)}")
-    return document
 
 
 ROUTES = (

@@ -4,7 +4,6 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
-import orjson
 from aiohttp import web
 
 from actors.errors import UserUnknown
@@ -13,7 +12,7 @@ from actors.messages.people import DEFAULT_PLAN, Invite, NewInvite, UserRole
 from actors.messages.signin import RemoveUser, SignOut
 from config.values import parse_duration
 from daemon.admin.access import Role
-from daemon.admin.asking import PLANS, STORE, ask, fields, integer, query, respond, user_id
+from daemon.admin.asking import PLANS, STORE, ask, document, fields, integer, query, respond, user_id
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 from daemon.admin.signin import SIGN_IN, TIMEOUT
@@ -23,7 +22,6 @@ CODE_BYTES = 16
 LONGEST = timedelta(weeks=52)
 USES_MOST = 10_000
 LISTED = 1000
-_WISH = '{"role": "user", "plan": "default", "uses": 1, "expires": "7d"}'
 
 
 async def set_role(request: web.Request) -> web.Response:
@@ -57,9 +55,7 @@ async def remove(request: web.Request) -> web.Response:
 async def invite(request: web.Request) -> web.Response:
     """201 with the invite and its code, which is shown this once."""
     query(request)
-    wish = _object(await request.read())
-    if unknown := set(wish) - {"role", "plan", "uses", "expires"}:
-        raise Problem(400, f"The body's field {min(unknown)!r} is unknown: it takes {_WISH}", field=min(unknown))
+    wish = await document(request, "role", "plan", "uses", "expires")
     uses = wish.get("uses", 1)
     if type(uses) is not int or not 1 <= uses <= USES_MOST:
         raise Problem(400, f"The field 'uses' must be a whole number from 1 to {USES_MOST}", field="uses")
@@ -132,16 +128,6 @@ def _lifetime(text: Any) -> timedelta:
     if not timedelta(0) < lifetime <= LONGEST:
         raise Problem(400, "The field 'expires' must be a duration up to 52w, such as 12h or 7d", field="expires")
     return lifetime
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError as fault:
-        raise Problem(400, f"The body must be JSON: {_WISH}") from fault
-    if not isinstance(document, dict):
-        raise Problem(400, f"The body must be a JSON object: {_WISH}")
-    return document
 
 
 ROUTES = (
