@@ -12,7 +12,6 @@ from typing import Any, assert_never
 from actors import log
 from actors.chat.alerts import ENDED, alerts_text
 from actors.chat.answers import Answers
-from actors.chat.signing import is_unchanged
 from actors.chat.texts import text_of
 from actors.errors import (
     AccountUnusable,
@@ -33,7 +32,7 @@ from actors.ports import Store
 from actors.runtime.actor import TaskActor
 from actors.telegram.caller import Caller, CallMetrics, NoMetrics
 from actors.telegram.client import SettingsIncomplete, build_client
-from actors.telegram.commands import edit, heard_in, say, take_press
+from actors.telegram.commands import NOT_MODIFIED, edit, heard_in, say, take_press
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.line import CatchUp, Check, Line, Save, Task
 from actors.telegram.link import Watch, connected, pause, retry_after
@@ -291,11 +290,14 @@ class Bot(TaskActor):
         except Refused as fault:  # it was pressed too long ago; what it asks for is done all the same
             logger.debug("a button can't be let go: %s", fault)
 
-    async def _try_to_say(self, person: Person, text: str) -> None:
+    async def _try_to_say(self, person: Person, text: str) -> bool:
+        """Whether it was said."""
         try:
             await self.say(person, Note(text=text))
         except SPEECH_FAULTS as fault:
             logger.warning("the bot couldn't answer user %s: %s", person.user_id, fault)
+            return False
+        return True
 
     def _speaking(self) -> Caller:
         if self._caller is None:
@@ -313,7 +315,7 @@ class Bot(TaskActor):
         try:
             await edit(self._speaking(), person, message_id, note)
         except Refused as fault:
-            if not is_unchanged(fault):
+            if fault.cause != NOT_MODIFIED:
                 raise
 
     # --- alerts ----------------------------------------------------------------------------------------------------
@@ -330,16 +332,18 @@ class Bot(TaskActor):
 
     async def _tell_new_alerts(self) -> None:
         before = self.owner.clock.now() - timedelta(seconds=ALERTS_AFTER)
-        alerts = await self._store.alerts.take_untold(before, limit=ALERTS_MOST)
+        alerts = await self._store.alerts.untold(before, limit=ALERTS_MOST)
         if not alerts:
             return
         people = [row for row in await self._store.accounts.all() if not row.bot]
         language = self._settings.logging.language
-        note = Note(text=alerts_text(alerts, {row.account_id: row for row in people}, language))
-        for row in people:
-            if RANKS[row.role] >= RANKS["admin"]:
-                await self._try_to_say(Person(user_id=row.account_id, language=language), note.text)
-        for alert in alerts:
-            if alert.kind in ENDED and alert.account_id is not None:
-                person = Person(user_id=alert.account_id, language=language)
-                await self._try_to_say(person, text_of("account_ended", language, cause=alert.cause))
+        text = alerts_text(alerts, {row.account_id: row for row in people}, language)
+        messages = [(row.account_id, text) for row in people if RANKS[row.role] >= RANKS["admin"]]
+        messages += [
+            (alert.account_id, text_of("account_ended", language, cause=alert.cause))
+            for alert in alerts
+            if alert.kind in ENDED and alert.account_id is not None
+        ]
+        heard = [await self._try_to_say(Person(user_id=who, language=language), what) for who, what in messages]
+        if any(heard):  # where nobody was, they wait for the next time
+            await self._store.alerts.mark_told(alert.alert_id for alert in alerts)

@@ -278,8 +278,10 @@ class Alerts(Protocol):
     async def open_counts(self) -> Mapping[str, int]:
         """By kind, those that aren't over."""
 
-    async def take_untold(self, before: datetime, *, limit: int) -> Sequence[AlertRow]:
-        """The open ones raised until then that nobody was told of; from now on they count as told."""
+    async def untold(self, before: datetime, *, limit: int) -> Sequence[AlertRow]:
+        """The open ones raised until then that nobody was told of, the first raised first."""
+
+    async def mark_told(self, alert_ids: Iterable[int]) -> None: ...
 
     async def page(self, *, ended: bool, limit: int) -> Sequence[AlertRow]:
         """The open ones, the last met first; with ``ended`` the others after them."""

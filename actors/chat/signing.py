@@ -12,7 +12,6 @@ from typing import Protocol
 import segno
 
 from actors.chat.texts import text_of
-from actors.errors import Refused
 from actors.messages.chat import Button, Note, Person
 from actors.messages.ids import SignInId
 from actors.messages.signin import CancelSignIn, DescribeSignIn, SignInStep, StartQrSignIn
@@ -84,7 +83,3 @@ def picture_of(link: str) -> bytes:
     png = io.BytesIO()
     segno.make(link, error="m", micro=False).save(png, kind="png", scale=8, border=4)
     return png.getvalue()
-
-
-def is_unchanged(fault: Refused) -> bool:
-    return fault.cause == "MESSAGE_NOT_MODIFIED"

@@ -12,6 +12,8 @@ from actors.places import Place
 from actors.telegram.caller import Caller
 from actors.telegram.decode import decode_profile, username_of
 
+NOT_MODIFIED = "MESSAGE_NOT_MODIFIED"
+"""The refusal of an edit that says what the message says already."""
 PART = 128 * 1024
 """Bytes of one part of an uploaded file."""
 LONGEST = 4096

@@ -1,5 +1,6 @@
 """Alerts: one row for a cause as long as it lasts."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from actors.messages.alerts import AlertRow, EndAlert, RaiseAlert
@@ -27,10 +28,9 @@ WHERE ended_at IS NULL OR $1 ORDER BY ended_at IS NOT NULL, last_at DESC LIMIT $
 
 
 _UNTOLD = f"""
-UPDATE alerts SET told_at = now() WHERE id IN (
-    SELECT id FROM alerts WHERE ended_at IS NULL AND told_at IS NULL AND first_at <= $1 ORDER BY id LIMIT $2
-) RETURNING {_ROW}
+SELECT {_ROW} FROM alerts WHERE ended_at IS NULL AND told_at IS NULL AND first_at <= $1 ORDER BY id LIMIT $2
 """  # noqa: S608 - columns
+_TELL = "UPDATE alerts SET told_at = now() WHERE id = ANY ($1::bigint[])"
 
 
 class StoredAlerts:
@@ -62,7 +62,10 @@ class StoredAlerts:
         async with self._database.reading() as connection:
             return tuple(AlertRow(**dict(row)) for row in await connection.fetch(_PAGE, ended, limit))
 
-    async def take_untold(self, before: datetime, *, limit: int) -> tuple[AlertRow, ...]:
+    async def untold(self, before: datetime, *, limit: int) -> tuple[AlertRow, ...]:
+        async with self._database.reading() as connection:
+            return tuple(AlertRow(**dict(row)) for row in await connection.fetch(_UNTOLD, before, limit))
+
+    async def mark_told(self, alert_ids: Iterable[int]) -> None:
         async with self._database.writing() as connection:
-            rows = await connection.fetch(_UNTOLD, before, limit)
-        return tuple(sorted((AlertRow(**dict(row)) for row in rows), key=lambda row: row.alert_id))
+            await connection.execute(_TELL, list(alert_ids))

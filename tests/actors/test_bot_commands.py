@@ -16,7 +16,7 @@ from actors.runtime.owner import LoopOwner
 from actors.supervisor import Parts, Root
 from config.model import Admin, Collection, Plan, Settings, Start
 from sandbox.client import Sandbox
-from tests.actors.telegram.house import place_of
+from tests.actors.telegram.house import fail, place_of
 from tests.actors.test_bot import chat_of
 from tests.adversity.storm import FastClock, FastTree
 from tests.daemon.store.rows import ask
@@ -267,6 +267,8 @@ async def test_alerts_that_come_together_are_told_together_and_once_and_their_us
 
     async with bot_tree(store, alerts=alerts, faster=20) as tree:
         owner, boris, _ = tree.people
+        # What can't be said isn't taken for told.
+        fail(tree.sandbox, "messages.sendMessage", (500, "INTERNAL"), count=1)
         async with tree.chat(owner) as chat:
             told = (await chat.hear_note(within=40)).message.splitlines()
             assert (told[0], len(told)) == ("🚨 Требуют внимания, 4:", 3)
