@@ -91,6 +91,20 @@ SANDBOX_STARTED = _event(
     ru="🧪 Песочница: дата-центр {address}:{port}, управление {control}",
     en="🧪 Sandbox: data centre {address}:{port}, control {control}",
 )
+STOOD_STILL = _event(
+    "stood_still",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="⏸ Процесс стоял {seconds} с: ничего не отправляется, пока база не скажет, что он ещё владелец",
+    en="⏸ The process stood still for {seconds} s: nothing is sent until the database says that it is still the owner",
+)
+TAKEN_OVER = _event(
+    "taken_over",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="🤝 База взята у другого демона: {seconds:.0f} с ожидания, чтобы он это заметил",
+    en="🤝 The database is taken from another daemon: waiting {seconds:.0f} s so that it notices",
+)
 DATABASE_READY = _event(
     "database_ready", logger="telewarden", ru="🗄 PostgreSQL готов: {where}", en="🗄 PostgreSQL is ready: {where}"
 )

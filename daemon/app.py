@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Coroutine, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from actors.metrics import ActorCollector, Metrics
 from actors.runtime.owner import LoopOwner, run_owner
 from actors.runtime.ref import Ref
 from actors.supervisor import Parts, Root
+from actors.telegram.client import fenced
+from actors.telegram.fence import HAND_OVER, Fence
 from config.load import missing_credentials
 from config.model import Datacenter, Settings
 from daemon.admin.access import Access, TokenFileInvalid
@@ -158,9 +160,16 @@ async def _start(
     lock = stack.enter_context(StateLock(settings.state_dir))
     opened = await _open_store(stack, settings, keys, ending)
     # The lock of the state folder proves that nobody else uses the PostgreSQL inside it.
-    await opened.owner.take(lock, take_over=take_over or settings.database.dsn is None)
+    ownership = await opened.owner.take(lock, take_over=take_over or settings.database.dsn is None)
     stack.push_async_callback(_release, opened)
-    _keep(stack, _heartbeat(opened, ending), "ownership heartbeat")
+    _keep(stack, _heartbeat(opened), "ownership heartbeat")
+    fence = Fence(opened.owner.confirm, on_lost=lambda lost: ending.begin(str(lost), EX_FAILED))
+    stack.enter_context(fenced(fence))
+    _keep(stack, fence.look(), "fence: look")
+    _keep(stack, fence.watch(), "fence: watch")
+    if ownership.by_force:
+        log.emit(log.TAKEN_OVER, seconds=HAND_OVER)
+        await asyncio.sleep(HAND_OVER)
     rotation = Rotation(keys, opened.store.accounts)
     await rotation.go_on()
     metrics = _make_metrics(stack, owner)
@@ -285,15 +294,12 @@ async def _release(opened: OpenStore) -> None:
         logger.warning("the database doesn't know that this daemon ended: %s", error)
 
 
-async def _heartbeat(opened: OpenStore, ending: Ending) -> None:
+async def _heartbeat(opened: OpenStore) -> None:
+    """For an operator who looks at the owner row; that it was lost is noticed by the fence."""
     while True:
         await asyncio.sleep(HEARTBEAT)
-        try:
+        with suppress(StoreUnavailable, OwnershipLost):
             await opened.owner.heartbeat()
-        except StoreUnavailable as error:
-            logger.debug("no heartbeat: %s", error)
-        except OwnershipLost as error:
-            ending.begin(str(error), EX_FAILED)
 
 
 async def _measure_lag(owner: LoopOwner, metrics: Metrics) -> None:

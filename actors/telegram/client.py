@@ -10,9 +10,10 @@ import copy
 import ipaddress
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from python_socks import ProxyError
 from telethon import TelegramClient
@@ -24,6 +25,7 @@ from telethon.tl.alltlobjects import LAYER
 
 from actors.errors import ActorsError, LoopbackViolated
 from actors.telegram.arithmetic import install
+from actors.telegram.fence import Fence
 from actors.telegram.proxy import host_of, is_mtproxy, options_of
 from actors.telegram.session import AccountSession
 from actors.telegram.swift import read_swiftly
@@ -55,7 +57,38 @@ class SettingsIncomplete(ActorsError):
     park = True
 
 
-class Unhurry:
+class Fenced:
+    """A connection that sends nothing while the process's fence is shut, not even what was handed to it before."""
+
+    fence: ClassVar[Fence | None] = None
+
+    async def _connect(self, timeout: float | None = None, ssl: Any = None) -> None:  # noqa: ASYNC109 - Telethon's
+        if self.fence is not None:
+            await self.fence.passed()
+        await super()._connect(timeout=timeout, ssl=ssl)  # type: ignore[misc]  # of what it is mixed into
+
+    async def send(self, data: bytes) -> None:
+        if self.fence is not None:
+            await self.fence.passed()
+        await super().send(data)  # type: ignore[misc]  # of what it is mixed into
+
+    def _send(self, data: bytes) -> None:
+        if self.fence is not None and self.fence.shut:
+            raise ConnectionError("the process stood still just before it sent")
+        super()._send(data)  # type: ignore[misc]  # of what it is mixed into
+
+
+@contextmanager
+def fenced(fence: Fence) -> Iterator[None]:
+    """All connections of the process ask ``fence`` before they send."""
+    Fenced.fence = fence
+    try:
+        yield
+    finally:
+        Fenced.fence = None
+
+
+class Unhurry(Fenced):
     """A connection that isn't made at once again and again, where the other side accepts it and lets it fall.
 
     Telethon waits between attempts that fail, yet not after one that succeeds for a moment: it would connect some
@@ -71,7 +104,7 @@ class Unhurry:
         if self._short > 1:
             await asyncio.sleep(min(RETRY_DELAY * 2 ** (self._short - 2), RETRY_DELAY_MOST))
         try:
-            await super()._connect(timeout=timeout, ssl=ssl)  # type: ignore[misc]  # of what it is mixed into
+            await super()._connect(timeout=timeout, ssl=ssl)
         except ProxyError:
             # Its own text may quote the proxy's, and nobody up there knows its class.
             raise ConnectionError("the proxy refused") from None

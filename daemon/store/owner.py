@@ -22,6 +22,7 @@ ON CONFLICT (singleton) DO UPDATE SET epoch = o.epoch + 1, host = excluded.host,
 RETURNING epoch
 """
 _BEAT = "UPDATE owner SET heartbeat_at = now() WHERE epoch = $1 RETURNING epoch"
+_CONFIRM = "SELECT epoch FROM owner"
 _RELEASE = "UPDATE owner SET released_at = now() WHERE epoch = $1"
 
 
@@ -43,6 +44,13 @@ class Holder:
     claim: Claim
     heartbeat_at: datetime
     released: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    epoch: int
+    by_force: bool
+    """Taken from one who may be living: nothing is to be sent until that one has noticed."""
 
 
 def refusal(holder: Holder | None, claim: Claim, *, pid_lives: bool) -> str | None:
@@ -72,8 +80,8 @@ class Owner:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, lock: StateLock, *, take_over: bool = False) -> int:
-        """Become the owner; the new epoch. Whoever wrote under an older one is refused from now on.
+    async def take(self, lock: StateLock, *, take_over: bool = False) -> Ownership:
+        """Become the owner, with a new epoch. Whoever wrote under an older one is refused from now on.
 
         ``lock`` is held: it proves that no other process of this state folder lives.
 
@@ -82,21 +90,30 @@ class Owner:
         claim = Claim(host=_host(), boot_id=_boot_id(), pid=os.getpid(), state=lock.identity)
         async with self._database.reading() as connection, connection.transaction():
             await connection.execute(_LOCK)
-            row = await connection.fetchrow(_FIND)
-            if row is not None and not take_over:
+            row, text = await connection.fetchrow(_FIND), None
+            if row is not None:
                 found = Claim(host=row["host"], boot_id=row["boot_id"], pid=row["pid"], state=row["state"])
                 holder = Holder(claim=found, heartbeat_at=row["heartbeat_at"], released=row["released_at"] is not None)
-                if text := refusal(holder, claim, pid_lives=_lives(found.pid)):
-                    raise OwnedElsewhere(text)
+                text = refusal(holder, claim, pid_lives=_lives(found.pid))
+            if text is not None and not take_over:
+                raise OwnedElsewhere(text)
             epoch: int = await connection.fetchval(_TAKE, claim.host, claim.boot_id, claim.pid, claim.state)
         self._database.epoch = epoch
-        return epoch
+        return Ownership(epoch, by_force=text is not None)
 
     async def heartbeat(self) -> None:
-        """Say that this process lives. Also what to call before sending after a pause. Raises: OwnershipLost."""
+        """Say that this process lives. Raises: OwnershipLost, StoreUnavailable."""
         async with self._database.reading() as connection:
-            if await connection.fetchval(_BEAT, self._database.epoch) is None:
-                raise OwnershipLost(f"epoch {self._database.epoch} isn't the database's any more")
+            self._check(await connection.fetchval(_BEAT, self._database.epoch))
+
+    async def confirm(self) -> None:
+        """Return while this process is the owner; nothing is written. Raises: OwnershipLost, StoreUnavailable."""
+        async with self._database.reading() as connection:
+            self._check(await connection.fetchval(_CONFIRM))
+
+    def _check(self, epoch: int | None) -> None:
+        if epoch is None or epoch != self._database.epoch:
+            raise OwnershipLost("another daemon has taken the database over: this one ends, and sends nothing more")
 
     async def release(self) -> None:
         """Let another daemon follow without being told to. Nothing is written after this."""

@@ -10,7 +10,7 @@ import pytest
 from actors.errors import OwnershipLost
 from daemon.keys import MasterKeys
 from daemon.store.errors import OwnedElsewhere, StateLocked
-from daemon.store.owner import Claim, Holder, refusal
+from daemon.store.owner import Claim, Holder, Ownership, refusal
 from daemon.store.state_lock import StateLock
 from daemon.store.store import open_store
 from tests.daemon.store.rows import DAY, NEWS, USER, ask, follow, membership, post, record
@@ -56,7 +56,7 @@ async def test_nothing_is_written_before_ownership_is_taken_or_after_its_release
     with pytest.raises(OwnershipLost):
         await follow(opened.store, membership(NEWS))
     with StateLock(tmp_path / "other") as lock:
-        assert await second.owner.take(lock) == 2
+        assert await second.owner.take(lock) == Ownership(2, by_force=False)
     await follow(second.store, membership(NEWS))
 
 
@@ -84,6 +84,7 @@ async def test_after_a_take_over_the_former_owner_writes_nothing(dsn, opened, se
         opened.store.accounts.wipe_session(USER),
         opened.store.jobs.summarize("all", None, NEWS),
         opened.owner.heartbeat(),
+        opened.owner.confirm(),
     ):
         with pytest.raises(OwnershipLost):
             await write
@@ -100,7 +101,7 @@ async def test_a_take_over_waits_for_the_write_at_hand_but_a_heartbeat_doesnt(ds
             taking = asyncio.create_task(second.owner.take(lock, take_over=True))
             while not await ask(dsn, "SELECT 1 FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"):
                 assert not taking.done()
-        assert await taking == 2
+        assert await taking == Ownership(2, by_force=True)
 
 
 async def test_of_two_daemons_that_start_at_once_one_owns_the_database(dsn, tmp_path):
@@ -110,7 +111,7 @@ async def test_of_two_daemons_that_start_at_once_one_owns_the_database(dsn, tmp_
     ):
         with StateLock(tmp_path / "one") as first, StateLock(tmp_path / "two") as other:
             told = await asyncio.gather(one.owner.take(first), two.owner.take(other), return_exceptions=True)
-    assert sorted(type(answer).__name__ for answer in told) == ["OwnedElsewhere", "int"]
+    assert sorted(type(answer).__name__ for answer in told) == ["OwnedElsewhere", "Ownership"]
 
 
 def test_a_state_folder_has_one_daemon_and_the_second_is_told_who(tmp_path):
