@@ -18,7 +18,6 @@ from actors.errors import (
     ActorsError,
     FloodWaited,
     LoopbackViolated,
-    OwnershipLost,
     Refused,
     StoreUnavailable,
     TryAgain,
@@ -325,7 +324,7 @@ class Bot(TaskActor):
         try:
             if self._caller is not None:
                 await self._tell_new_alerts()
-        except (StoreUnavailable, OwnershipLost) as fault:
+        except StoreUnavailable as fault:
             logger.info("alerts are told later: %s", fault)
         finally:
             self.tell_later(ALERTS_EVERY, TellAlerts())

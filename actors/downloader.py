@@ -16,7 +16,6 @@ from actors.errors import (
     ChannelLost,
     FileLost,
     FloodWaited,
-    OwnershipLost,
     Refused,
     TryAgain,
 )
@@ -175,8 +174,6 @@ class Downloader(TaskActor):
         account_id = batch.account_id
         try:
             await self._fetch_batch(batch)
-        except OwnershipLost:
-            raise
         except FloodWaited as fault:
             self._leave_alone(account_id, fault.wait.total_seconds())
         except ChannelLost as fault:

@@ -150,8 +150,11 @@ class PostRefused(ActorsError):
     """PostgreSQL can't keep a value of this batch; nothing was written. Its text names the error, never the value."""
 
 
-class OwnershipLost(ActorsError):
-    """Another daemon owns the database now; this one must stop writing and end."""
+class OwnershipLost(StoreUnavailable):
+    """Another daemon owns the database now: nothing is written any more.
+
+    An actor needs no handling of its own for it: whoever watches the ownership (``telegram.fence``) ends the process.
+    """
 
 
 class SessionRejected(ActorsError):

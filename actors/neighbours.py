@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable
 from typing import Any
 
-from actors.errors import ActorsError, OwnershipLost, StoreUnavailable
+from actors.errors import ActorsError, StoreUnavailable
 from actors.runtime.actor import TaskActor
 from actors.runtime.errors import ActorDeadError, RuntimeFault
 from actors.runtime.owner import LoopOwner
@@ -21,12 +21,10 @@ AGAIN_AFTER = 1.0
 async def or_again(actor: TaskActor, handling: Awaitable[None], message: Any) -> None:
     """Await ``handling``; where something it needs is away, handle ``message`` again later.
 
-    ``handling`` must be idempotent up to its first await that can fail. Raises: OwnershipLost, and defects.
+    ``handling`` must be idempotent up to its first await that can fail. Raises: defects.
     """
     try:
         await handling
-    except OwnershipLost:
-        raise
     except AWAY as error:
         logger.debug("%s handles %s again in %s s: %s", actor.key, type(message).__name__, AGAIN_AFTER, error)
         actor.tell_later(AGAIN_AFTER, message)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from actors.errors import LoopbackViolated, OwnershipLost, StoreUnavailable
+from actors.errors import LoopbackViolated, StoreUnavailable
 from actors.messages.content import Profile
 from actors.messages.ids import AccountId
 from actors.messages.rows import SessionKey
@@ -20,7 +20,7 @@ from daemon.store.state_lock import StateLock
 from daemon.store.store import OpenStore, open_store
 
 REFUSALS = (
-    SignInRefused, SettingsIncomplete, LoopbackViolated, StoreRefused, StoreUnavailable, OwnershipLost, MasterKeyRefused
+    SignInRefused, SettingsIncomplete, LoopbackViolated, StoreRefused, StoreUnavailable, MasterKeyRefused
 )  # fmt: skip
 """What these functions raise: faults that an operator can mend."""
 

@@ -14,7 +14,7 @@ from typing import Any
 import prometheus_client
 
 from actors import log
-from actors.errors import OwnershipLost, StoreUnavailable
+from actors.errors import StoreUnavailable
 from actors.messages.content import Profile
 from actors.messages.ids import AccountId
 from actors.messages.rows import SessionKey
@@ -66,7 +66,6 @@ REFUSALS = (
     TokenFileInvalid,
     MasterKeyRefused,
     StateRefused,
-    OwnershipLost,
     StoreUnavailable,
 )
 """Faults that an operator can mend: told in one plain line, without a traceback."""
@@ -298,7 +297,7 @@ async def _heartbeat(opened: OpenStore) -> None:
     """For an operator who looks at the owner row; that it was lost is noticed by the fence."""
     while True:
         await asyncio.sleep(HEARTBEAT)
-        with suppress(StoreUnavailable, OwnershipLost):
+        with suppress(StoreUnavailable):
             await opened.owner.heartbeat()
 
 

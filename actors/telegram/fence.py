@@ -93,15 +93,15 @@ class Fence:
         stops = self._stops
         try:
             await self._confirm()
+        except OwnershipLost as lost:
+            self._lost = True
+            self._open.set()  # those who wait are to hear it
+            self._on_lost(lost)
         except StoreUnavailable as error:
             logger.debug("not known whether this process is still the owner: %s", error)
             await asyncio.sleep(RETRY)
             if self.shut:
                 self._doubted.set()
-        except OwnershipLost as lost:
-            self._lost = True
-            self._open.set()  # those who wait are to hear it
-            self._on_lost(lost)
         else:
             # An answer that lay there while the process stood still is worth nothing.
             if self.shut and self._stops == stops:

@@ -89,12 +89,12 @@ def _of_actors(fault: ActorsError) -> Problem | None:
 
 def _of_the_store(fault: ActorsError) -> Problem | None:
     match fault:
+        case OwnershipLost():
+            return busy("Another daemon owns the database now: this one is ending")
         case StoreUnavailable():
             return busy("The database can't be reached just now: ask again in a moment")
         case BlobsUnavailable():
             return busy(f"The store of files can't be used just now ({fault}): ask again in a moment")
-        case OwnershipLost():
-            return busy("Another daemon owns the database now: this one is ending")
     return None
 
 
