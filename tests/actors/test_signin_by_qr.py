@@ -8,14 +8,11 @@ import pytest
 from telethon.tl import types
 
 from actors.messages.content import Profile
-from actors.messages.ids import AccountId
 from actors.messages.rows import SessionKey
 from actors.messages.signin import (
     AccountSignedIn,
     CancelSignIn,
     DescribeSignIn,
-    EnterCode,
-    EnterPassword,
     StartQrSignIn,
     StartSignIn,
 )
@@ -66,43 +63,6 @@ async def test_a_scanned_code_becomes_a_stored_session(ref, dc, store, told, ann
     assert len((await store.accounts.session(ann.id)).auth_key) == 256
 
 
-async def test_a_code_that_nobody_scans_is_replaced_until_one_is(ref, dc, ann, monkeypatch):
-    monkeypatch.setattr("actors.telegram.login.SHOWN_MOST", 0.2)
-    monkeypatch.setattr("actors.telegram.login.SHOWN_LEAST", 0.1)
-    step = await ref.call(StartQrSignIn())
-    links = {step.qr_link}
-    while len(links) < 3:
-        step = await changed(ref, step)
-        assert step.state == "scan_needed"
-        links.add(step.qr_link)
-    monkeypatch.setattr("actors.telegram.login.SHOWN_MOST", 30.0)
-    monkeypatch.setattr("actors.telegram.login.SHOWN_LEAST", 20.0)
-    step = await changed(ref, step)
-    dc.dc.accept_token(token_of(step), ann)
-    assert (await changed(ref, step)).state == "done"
-
-
-async def test_a_password_is_asked_for_after_the_scan(ref, dc, ann):
-    dc.dc.secure(ann, password="correct horse")
-    step = await ref.call(StartQrSignIn())
-    dc.dc.accept_token(token_of(step), ann)
-    step = await changed(ref, step)
-    assert (step.state, step.qr_link) == ("password_needed", None)
-    again = await ref.call(EnterPassword(sign_in_id=step.sign_in_id, password="wrong"))
-    assert (again.state, again.error) == ("password_needed", "the password is wrong")
-    done = await ref.call(EnterPassword(sign_in_id=step.sign_in_id, password="correct horse"))
-    assert (done.state, done.account_id) == ("done", ann.id)
-
-
-async def test_an_account_that_lives_in_another_data_centre_is_followed_there(ref, dc, store, ann):
-    dc.dc.secure(ann, dc_id=204)
-    step = await ref.call(StartQrSignIn())
-    dc.dc.accept_token(token_of(step), ann)
-    done = await changed(ref, step)
-    assert (done.state, done.account_id) == ("done", ann.id), done.error
-    assert (await store.accounts.session(ann.id)).dc_id == 204
-
-
 async def test_an_account_that_is_active_here_is_not_offered(ref, dc, store, ann):
     await store.accounts.save_profile(Profile(account_id=ann.id, username=None, first_name="A", last_name=None))
     key = SessionKey(account_id=ann.id, dc_id=203, address="127.0.0.1", port=1, auth_key=bytes(256))
@@ -122,29 +82,9 @@ async def test_a_cancelled_code_lets_nobody_in(ref, dc, store, ann):
     assert await store.accounts.all() == ()
 
 
-async def test_a_flood_at_the_first_code_is_told(ref, dc):
-    fail(dc, "auth.exportLoginToken", (420, "FLOOD_WAIT_77"))
-    step = await ref.call(StartQrSignIn())
-    assert (step.state, "wait 77 s" in step.error) == ("failed", True)
-
-
 async def test_an_unknown_sign_in_is_told_as_such(ref):
     step = await ref.call(DescribeSignIn(sign_in_id="nobody"))
     assert (step.state, "no such sign-in" in step.error) == ("failed", True)
-
-
-@pytest.mark.parametrize("by_qr", [True, False])
-async def test_another_account_than_the_expected_is_signed_out_again(ref, dc, store, ann, by_qr):
-    if by_qr:
-        step = await ref.call(StartQrSignIn(expected=AccountId(ann.id + 1)))
-        dc.dc.accept_token(token_of(step), ann)
-        over = await changed(ref, step)
-    else:
-        step = await ref.call(StartSignIn(phone="+" + ann.phone, expected=AccountId(ann.id + 1)))
-        over = await ref.call(EnterCode(sign_in_id=step.sign_in_id, code=dc.code("+" + ann.phone)))
-    assert (over.state, "another account" in over.error) == ("failed", True)
-    assert await store.accounts.all() == ()
-    assert dc.requests()["by_account"][str(ann.id)]["auth.logOut"] == 1
 
 
 def code_of(kind):

@@ -7,7 +7,6 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from actors.messages.content import Profile
 from actors.messages.ids import AccountId
 from actors.messages.people import SignInLink
 from actors.messages.signin import DescribeSignIn, StartQrSignIn
@@ -160,18 +159,6 @@ async def test_a_sign_in_that_began_in_the_bot_goes_on_at_its_password(site, bro
     assert 'name="password"' in text
     _, text = await browser.post("/login/password", password="four words")
     assert "Done" in text
-
-
-async def test_a_link_for_one_user_lets_nobody_else_in(site, browser, dc, store):
-    ann, boris = person(dc), person(dc, 1)
-    await store.accounts.save_profile(
-        Profile(account_id=AccountId(ann.id), username=None, first_name="Ann", last_name=None)
-    )
-    await browser.open(await link_for(site, ann.id))
-    await browser.post("/login/phone", agree="yes", phone=f"+{boris.phone}")
-    _, text = await browser.post("/login/code", code=dc.code(boris.phone))
-    assert "another account" in text
-    assert await store.accounts.one(AccountId(boris.id)) is None
 
 
 async def test_forms_of_other_sites_are_refused_and_all_else_stays_closed(site, browser):
