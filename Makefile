@@ -55,12 +55,13 @@ fuzz: $(STAMP)
 		tests/actors/runtime/test_mailbox_machine.py tests/actors/runtime/test_restart_machine.py \
 		tests/actors/runtime/test_restart.py tests/sandbox/test_parsers.py tests/sandbox/test_differences.py $(PYTEST_ARGS)
 
-# 1,000 storms, 200 kills and 200 races, about two hours; progress on stderr. One seed alone: python -m tests.adversity.storms --seeds 17
+# 1,000 storms, 200 kills, 200 races and ten minutes of secrets, some two hours; progress on stderr. One seed alone: python -m tests.adversity.storms --seeds 17
 adversity: $(STAMP)
 	@failed=0; \
 	$(BIN)/python -m tests.adversity.storms --seeds 0-999 --out bench/results/storms.json || failed=1; \
 	$(BIN)/python -m tests.adversity.kills --kills 200 --out bench/results/kills.json || failed=1; \
 	$(BIN)/python -m tests.adversity.races --races 200 --out bench/results/races.json || failed=1; \
+	$(BIN)/python -m tests.adversity.secrets --minutes 10 --out bench/results/secrets.json || failed=1; \
 	exit $$failed
 
 bench: $(STAMP)

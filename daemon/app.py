@@ -1,9 +1,11 @@
 """The composition root: builds the parts, joins them, runs until told to stop, and takes them down in reverse."""
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
+import resource
 import signal
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
@@ -91,6 +93,7 @@ def run(settings: Settings, *, take_over: bool = False) -> int:
     ``take_over``: take the database from a daemon on another host that is known to be off.
     """
     setup_logging(settings.logging, secrets=secrets_of(settings))
+    _crash_discreetly()
     try:
         _make_state_dir(settings.state_dir)
         access = Access.load(settings.admin, settings.state_dir)
@@ -99,6 +102,12 @@ def run(settings: Settings, *, take_over: bool = False) -> int:
     except REFUSALS as error:
         logger.error("%s", error)  # noqa: TRY400 - plain words for an operator, no traceback
         return EX_FAILED
+
+
+def _crash_discreetly() -> None:
+    """A crash tells where it happened and leaves no core file: that would hold every session in the clear."""
+    faulthandler.enable()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _make_state_dir(state_dir: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -138,7 +139,7 @@ class DaemonProcess(Process):
         at, line = await self.line("http://", within=90)
         while "127.0.0.1" not in line or ("Админка" not in line and "Admin" not in line):
             at, line = await self.line("http://", after=at + 1)
-        self.url = line[line.index("http://") :].split()[0].rstrip("/")
+        self.url = re.search(r"http://[0-9.:]+", line)[0]
         return self
 
     async def __aenter__(self):
