@@ -3,8 +3,10 @@
 Commands only reach the mailbox; what takes time (a parse, Telegram, the store) happens in tasks beside it.
 """
 
+import asyncio
 import logging
 import math
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, assert_never
@@ -12,7 +14,8 @@ from typing import Any, assert_never
 from actors import log
 from actors.chat.alerts import ENDED, alerts_text
 from actors.chat.answers import Answers
-from actors.chat.texts import text_of
+from actors.chat.signing import Work
+from actors.chat.texts import menu_of, text_of
 from actors.errors import (
     AccountUnusable,
     ActorsError,
@@ -31,7 +34,7 @@ from actors.ports import Store
 from actors.runtime.actor import TaskActor
 from actors.telegram.caller import Caller, CallMetrics, NoMetrics
 from actors.telegram.client import SettingsIncomplete, build_client
-from actors.telegram.commands import NOT_MODIFIED, edit, heard_in, say, take_press
+from actors.telegram.commands import NOT_MODIFIED, edit, heard_in, say, show_menu, take_press
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.line import CatchUp, Check, Line, Save, Task
 from actors.telegram.link import Watch, connected, pause, retry_after
@@ -103,6 +106,9 @@ class Bot(TaskActor):
         """Whether the stored session was given up for a new one since it last worked."""
         self._heard: dict[int, None] = {}
         self._answering = 0
+        self._turns: dict[AccountId, asyncio.Lock] = {}
+        self._waiting: Counter[AccountId] = Counter()
+        """Answers to each person that are on their way, or wait for their turn."""
         self._answers = Answers(owner=self.owner, store=store, settings=settings, mouth=self)
 
     async def started(self) -> None:
@@ -116,8 +122,7 @@ class Bot(TaskActor):
         match message:
             case Said() | Pressed():
                 if self._answering < ANSWERS:
-                    self._answering += 1
-                    self.spawn_task(self._answer(message), name=f"answer user {message.person.user_id}")
+                    self._spawn(message.person, lambda: self._answer_in_turn(message))
             case TellAlerts():
                 self.spawn_task(self._tell_alerts(), name="tell alerts")
             case Save():
@@ -219,6 +224,14 @@ class Bot(TaskActor):
         if not self._announced:
             self._announced = True
             log.emit(log.BOT_STARTED)
+            await self._show_menus(caller)
+
+    async def _show_menus(self, caller: Caller) -> None:
+        try:
+            await show_menu(caller, menu_of("en"), "")
+            await show_menu(caller, menu_of("ru"), "ru")
+        except (FloodWaited, Refused) as fault:
+            logger.info("people's apps offer no commands of the bot: %s", fault)
 
     async def _serve(self, caller: Caller, watch: Watch) -> None:
         while True:
@@ -262,17 +275,47 @@ class Bot(TaskActor):
 
     # --- answers: tasks of their own, so that the mailbox goes on ----------------------------------------------------
 
-    async def _answer(self, heard: Said | Pressed) -> None:
-        person = heard.person
+    async def _answer_in_turn(self, heard: Said | Pressed) -> None:
+        """After what the same person said before."""
+        user_id = heard.person.user_id
+        turn = self._turns.setdefault(user_id, asyncio.Lock())
+        self._waiting[user_id] += 1
         try:
-            match heard:
-                case Said():
-                    await self._answers.to_message(heard)
-                case Pressed(query_id=query_id):
-                    await self._take_press(query_id)
-                    await self._answers.to_press(heard)
-                case _:
-                    assert_never(heard)
+            async with turn:
+                await self._try(heard.person, lambda: self._answer(heard))
+        finally:
+            self._waiting[user_id] -= 1
+            if not self._waiting[user_id]:
+                del self._waiting[user_id], self._turns[user_id]
+
+    async def _answer(self, heard: Said | Pressed) -> None:
+        match heard:
+            case Said():
+                await self._answers.to_message(heard)
+            case Pressed(query_id=query_id):
+                await self._take_press(query_id)
+                await self._answers.to_press(heard)
+            case _:
+                assert_never(heard)
+
+    def beside(self, person: Person, work: Work) -> None:
+        self._spawn(person, lambda: self._try(person, work))
+
+    def _spawn(self, person: Person, work: Work) -> None:
+        self._answering += 1
+
+        async def answer() -> None:
+            try:
+                await work()
+            finally:
+                self._answering -= 1
+
+        self.spawn_task(answer(), name=f"answer user {person.user_id}")
+
+    async def _try(self, person: Person, work: Work) -> None:
+        """Do it, or say that it can't be done."""
+        try:
+            await work()
         except FloodWaited as fault:
             await self._try_to_say(
                 person, text_of("wait", person.language, seconds=math.ceil(fault.wait.total_seconds()))
@@ -280,8 +323,6 @@ class Bot(TaskActor):
         except (*ASK_FAULTS, Refused) as fault:
             logger.warning("the bot couldn't do what user %s asked for: %s", person.user_id, fault)
             await self._try_to_say(person, text_of("later", person.language))
-        finally:
-            self._answering -= 1
 
     async def _take_press(self, query_id: int) -> None:
         try:
@@ -335,14 +376,17 @@ class Bot(TaskActor):
         if not alerts:
             return
         people = [row for row in await self._store.accounts.all() if not row.bot]
-        language = self._settings.logging.language
-        text = alerts_text(alerts, {row.account_id: row for row in people}, language)
-        messages = [(row.account_id, text) for row in people if RANKS[row.role] >= RANKS["admin"]]
-        messages += [
-            (alert.account_id, text_of("account_ended", language, cause=alert.cause))
-            for alert in alerts
-            if alert.kind in ENDED and alert.account_id is not None
+        rows = {row.account_id: row for row in people}
+        speaks = {row.account_id: row.language or self._settings.logging.language for row in people}
+        texts = {language: alerts_text(alerts, rows, language) for language in set(speaks.values())}
+        messages = [
+            (row.account_id, texts[speaks[row.account_id]]) for row in people if RANKS[row.role] >= RANKS["admin"]
         ]
-        heard = [await self._try_to_say(Person(user_id=who, language=language), what) for who, what in messages]
+        messages += [
+            (alert.account_id, text_of("account_ended", speaks[alert.account_id], cause=alert.cause))
+            for alert in alerts
+            if alert.kind in ENDED and alert.account_id in speaks
+        ]
+        heard = [await self._try_to_say(Person(user_id=who, language=speaks[who]), what) for who, what in messages]
         if any(heard):  # where nobody was, they wait for the next time
             await self._store.alerts.mark_told(alert.alert_id for alert in alerts)

@@ -1,15 +1,15 @@
-"""A user leaves: the session ends at Telegram and here, and with a removal all that is kept of the user."""
+"""A user leaves, for a while or for good: set aside, signed out at Telegram too, or removed with all of it."""
 
 import logging
 from contextlib import suppress
 
 from actors import log
 from actors.channel import key_of
-from actors.errors import SessionRejected, UserUnknown
-from actors.messages.ids import AccountId
+from actors.errors import SessionRejected, UserNotSignedIn, UserUnknown
+from actors.messages.ids import AccountId, AccountState
 from actors.messages.people import Removed
 from actors.messages.roster import AccountDown, Forget
-from actors.messages.signin import StopAccount
+from actors.messages.signin import AccountSignedIn, StopAccount
 from actors.neighbours import post
 from actors.ports import Store
 from actors.runtime.errors import ActorMissing
@@ -37,6 +37,31 @@ class Leaving:
         self._datacenter = datacenter
         self._loopback_only = loopback_only
 
+    async def disable(self, account_id: AccountId) -> None:
+        """Raises: UserUnknown, UserNotSignedIn, StoreUnavailable."""
+        row = await self._store.accounts.one(account_id)
+        if row is None:
+            raise UserUnknown(account_id)
+        if not row.has_session:
+            raise UserNotSignedIn(account_id, row.state)
+        await self._stop(account_id, "disabled")
+        await self._store.accounts.set_state(account_id, "disabled", "disabled on request")
+        log.emit(log.ACCOUNT_DISABLED, account_id=account_id)
+
+    async def enable(self, account_id: AccountId) -> None:
+        """Raises: UserUnknown, StoreUnavailable."""
+        row = await self._store.accounts.one(account_id)
+        if row is None:
+            raise UserUnknown(account_id)
+        if row.state != "disabled":
+            return
+        await self._store.accounts.set_state(account_id, "connecting", None)
+        self._owner.find("accounts").tell(AccountSignedIn(account_id=account_id))
+
+    async def _stop(self, account_id: AccountId, state: AccountState) -> None:
+        await self._owner.find("accounts").call(StopAccount(account_id=account_id), timeout=STOP_WITHIN)
+        post(self._owner, "roster", AccountDown(account_id=account_id, state=state))
+
     async def sign_out(self, account_id: AccountId) -> bool:
         """Whether Telegram confirmed that the session is over; True where there is none. The key is wiped either way.
 
@@ -45,8 +70,7 @@ class Leaving:
         accounts = self._store.accounts
         if await accounts.one(account_id) is None:
             raise UserUnknown(account_id)
-        await self._owner.find("accounts").call(StopAccount(account_id=account_id), timeout=STOP_WITHIN)
-        post(self._owner, "roster", AccountDown(account_id=account_id, state="signed_out"))
+        await self._stop(account_id, "signed_out")
         confirmed = await self._end_session(account_id)
         await accounts.wipe_session(account_id)
         await accounts.set_state(account_id, "signed_out", "signed out on request")

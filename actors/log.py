@@ -120,6 +120,12 @@ SIGNED_OUT = _event(
     ru="🔒 Пользователь {account_id} вышел, сессия удалена",
     en="🔒 User {account_id} is signed out, the session is deleted",
 )
+ACCOUNT_DISABLED = _event(
+    "account_disabled",
+    logger="telewarden",
+    ru="⏸ Пользователь {account_id} отключён оператором, сессия сохранена",
+    en="⏸ User {account_id} is disabled by the operator, the session is kept",
+)
 USER_REMOVED = _event(
     "user_removed",
     logger="telewarden",

@@ -10,7 +10,17 @@ from actors.ledger import Ledger, LedgerTotals
 from actors.messages.alerts import AlertRow, EndAlert, RaiseAlert
 from actors.messages.content import Membership, Post, Profile, WantedName
 from actors.messages.files import Blob, ChannelFiles, FileRow, PostFile, WantedFile
-from actors.messages.ids import AccountId, AccountState, ChannelCondition, ChannelId, JobId, JobKind, Sha256, Span
+from actors.messages.ids import (
+    AccountId,
+    AccountState,
+    ChannelCondition,
+    ChannelId,
+    JobId,
+    JobKind,
+    Language,
+    Sha256,
+    Span,
+)
 from actors.messages.jobs import Job
 from actors.messages.people import Invite, NewInvite, SignInLink, UserRole
 from actors.messages.recorder import Record, Recorded
@@ -295,6 +305,9 @@ class People(Protocol):
 
     async def set_plan(self, user_id: AccountId, plan: str) -> None:
         """Raises: UserUnknown."""
+
+    async def set_language(self, user_id: AccountId, language: Language) -> None:
+        """In what language the bot speaks first. Raises: UserUnknown."""
 
     async def invite(self, new: NewInvite) -> Invite:
         """Keep an invite; of its code only the digest."""

@@ -12,15 +12,17 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, assert_never
 
-from actors.errors import ActorsError, LoopbackViolated, StoreUnavailable
+from actors.errors import ActorsError, LoopbackViolated, StoreUnavailable, UserUnknown
 from actors.leaving import Leaving
 from actors.messages.content import Profile
-from actors.messages.ids import AccountId, SignInId
+from actors.messages.ids import AccountId, AccountState, SignInId
 from actors.messages.rows import SessionKey
 from actors.messages.signin import (
     AccountSignedIn,
     CancelSignIn,
     DescribeSignIn,
+    DisableUser,
+    EnableUser,
     EnterCode,
     EnterPassword,
     ImportSession,
@@ -51,6 +53,7 @@ ENTRIES = 3
 
 
 OVER = frozenset({"done", "failed"})
+UNFINISHED = "the sign-in didn't come to its end"
 UNKNOWN = "there is no such sign-in, or its time is over: begin again"
 ANOTHER = "this is another account than the one that was to sign in; it is signed out again"
 INCIDENT = "several accounts lost their keys within minutes: find out why, then close the alert key_incident"
@@ -70,6 +73,8 @@ class Record:
     step: SignInStep
     attempt: Attempt | None
     expected: AccountId | None = None
+    former: tuple[AccountState, str | None] | None = None
+    """State and cause of the expected user before it was shown as signing in."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set, and replaced, whenever the step changes."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -96,6 +101,8 @@ SignInMessage = (
     | CancelSignIn
     | Expire
     | SignOut
+    | DisableUser
+    | EnableUser
     | RemoveUser
 )
 
@@ -121,6 +128,13 @@ class SignIn(TaskActor):
             loopback_only=loopback_only,
         )
 
+    async def started(self) -> None:
+        """What the process before this one didn't bring to its end is over."""
+        with suppress(StoreUnavailable):  # shown as it was until the next start
+            for row in await self._store.accounts.all():
+                if row.state == "signing_in":
+                    await self._store.accounts.set_state(row.account_id, "signed_out", UNFINISHED)
+
     async def stopping(self) -> None:
         await asyncio.gather(*(self._close(record) for record in self._records.values()))
 
@@ -142,6 +156,10 @@ class SignIn(TaskActor):
                 return self._go_on(sign_in_id, None, self._cancel)
             case SignOut(account_id=account_id):
                 return self._beside(self._leaving.sign_out(account_id), name=f"sign {account_id} out")
+            case DisableUser(account_id=account_id):
+                return self._beside(self._leaving.disable(account_id), name=f"disable {account_id}")
+            case EnableUser(account_id=account_id):
+                return self._beside(self._leaving.enable(account_id), name=f"enable {account_id}")
             case RemoveUser(account_id=account_id, posts=posts):
                 return self._beside(self._leaving.remove(account_id, posts=posts), name=f"remove {account_id}")
             case Expire(sign_in_id=sign_in_id):
@@ -171,7 +189,12 @@ class SignIn(TaskActor):
         record = Record(SignInStep(sign_in_id=sign_in_id, state="code_needed"), None, expected=expected)
         self._records[sign_in_id] = record
         self.tell_later(LIFETIME, Expire(sign_in_id=sign_in_id))
-        return self._apart(record, work)
+
+        async def begin(record: Record) -> None:
+            await work(record)
+            await self._show_as_signing_in(record)
+
+        return self._apart(record, begin)
 
     def _go_on(self, sign_in_id: SignInId, state: str | None, work: Callable[[Record], Awaitable[None]]) -> object:
         record = self._records.get(sign_in_id)
@@ -202,6 +225,24 @@ class SignIn(TaskActor):
 
         self.spawn_task(run(), name=f"sign-in {record.step.sign_in_id}")
         return later
+
+    async def _show_as_signing_in(self, record: Record) -> None:
+        """One who is expected and has no session, for as long as the sign-in goes on."""
+        if record.expected is None or record.attempt is None:
+            return
+        row = await self._store.accounts.one(record.expected)
+        if row is not None and not row.has_session and row.state != "signing_in":
+            record.former = (row.state, row.cause)
+            await self._store.accounts.set_state(row.account_id, "signing_in", None)
+
+    async def _show_as_before(self, record: Record) -> None:
+        former, record.former = record.former, None
+        if former is None or record.expected is None:
+            return
+        with suppress(StoreUnavailable, UserUnknown):
+            row = await self._store.accounts.one(record.expected)
+            if row is not None and row.state == "signing_in":
+                await self._store.accounts.set_state(row.account_id, *former)
 
     async def _send_code(self, record: Record, phone: str) -> None:
         await refuse_in_an_incident(self._store.alerts)
@@ -284,7 +325,10 @@ class SignIn(TaskActor):
         key = attempt.key(profile.account_id)
         # An imported session isn't ours to give back where the store fails: it stays with whoever brought it.
         await self._close(record)
-        await self._store_and_tell(record, profile, key)
+        if (wrong := await self._store_or_say(profile, key)) is not None:
+            await self._end(record, error=wrong)
+        else:
+            self._done(record, profile.account_id)
 
     async def _cancel(self, record: Record) -> None:
         await self._end(record, error="cancelled")
@@ -292,28 +336,25 @@ class SignIn(TaskActor):
     # --- ends ------------------------------------------------------------------------------------------------------
 
     async def _keep(self, record: Record, attempt: Attempt, profile: Profile) -> None:
-        if record.expected not in (None, profile.account_id):
+        wrong = None if record.expected in (None, profile.account_id) else ANOTHER
+        wrong = wrong or await self._store_or_say(profile, attempt.key(profile.account_id))
+        if wrong is not None:
             with suppress(SignInRefused):
                 await attempt.log_out()
-            await self._end(record, error=ANOTHER)
-            return
-        try:
-            await save(self._store.accounts, profile, attempt.key(profile.account_id))
-        except StoreUnavailable:
-            with suppress(SignInRefused):
-                await attempt.log_out()
-            await self._end(record, error="the session couldn't be stored: begin again")
+            await self._end(record, error=wrong)
             return
         await self._close(record)
         self._done(record, profile.account_id)
 
-    async def _store_and_tell(self, record: Record, profile: Profile, key: SessionKey) -> None:
+    async def _store_or_say(self, profile: Profile, key: SessionKey) -> str | None:
+        """Why the session isn't stored; None when it is."""
         try:
             await save(self._store.accounts, profile, key)
+        except SignInRefused as fault:
+            return str(fault)
         except StoreUnavailable:
-            await self._end(record, error="the session couldn't be stored: begin again")
-            return
-        self._done(record, profile.account_id)
+            return "the session couldn't be stored: begin again"
+        return None
 
     def _done(self, record: Record, account_id: AccountId) -> None:
         record.take(replace(record.step, state="done", account_id=account_id, error=None))
@@ -336,6 +377,7 @@ class SignIn(TaskActor):
         attempt, record.attempt = record.attempt, None
         if attempt is not None:
             await attempt.close()
+        await self._show_as_before(record)
 
     def _expire(self, sign_in_id: SignInId) -> None:
         record = self._records.pop(sign_in_id, None)

@@ -70,7 +70,7 @@ class Accounts(Supervisor):
         await super().started()
         # Connections begin at a pace: those go first that have something to read.
         for row in sorted(await self._parts.store.accounts.all(), key=lambda row: (row.channels == 0, row.account_id)):
-            if row.has_session and not row.bot:
+            if row.has_session and not row.bot and row.state != "disabled":
                 await self._start_account(row.account_id)
         if self._parts.bot_token is not None:
             await self.start_child(ChildSpec(key="bot", factory=self._start_bot, shutdown=ACCOUNT_SHUTDOWN))

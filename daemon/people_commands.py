@@ -54,6 +54,29 @@ def logout(target: Target, user_id: int, *, as_json: bool) -> None:
 
 @user.command()
 @click.argument("user_id", type=_USER)
+@daemon_options
+def disable(target: Target, user_id: int, *, as_json: bool) -> None:
+    """Leave an account alone until 'user enable': it disconnects and keeps its session, others read its channels on."""
+    _tell_state(target.daemon().post(f"/users/{user_id}/disable", timeout=TIMEOUT).document, as_json=as_json)
+
+
+@user.command()
+@click.argument("user_id", type=_USER)
+@daemon_options
+def enable(target: Target, user_id: int, *, as_json: bool) -> None:
+    """Take a disabled account up again."""
+    _tell_state(target.daemon().post(f"/users/{user_id}/enable", timeout=TIMEOUT).document, as_json=as_json)
+
+
+def _tell_state(document: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        show(document)
+    else:
+        click.echo(f"User {document['id']}: {document['state']}")
+
+
+@user.command()
+@click.argument("user_id", type=_USER)
 @click.option("--posts", is_flag=True, help="Delete also the channels that nobody else follows, with their posts.")
 @click.confirmation_option(prompt="Delete this user with all that is kept about it?")
 @daemon_options

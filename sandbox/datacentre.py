@@ -102,6 +102,8 @@ class DataCentre:
         self.salts = Salts(self.clock)
         self.uploads: dict[tuple[int, int], dict[int, bytes]] = {}
         """Parts of files that are being sent, by account and file."""
+        self.menus: dict[tuple[int, str], list[Any]] = {}
+        """A bot's commands by its id and the language; a restart forgets them."""
         self.hub = Hub(self.world)
         self.dispatcher = Dispatcher(methods.ALL, self.clock)
         self.logins = Logins(self.clock, code_lifetime)

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from actors.chat.texts import text_of
 from actors.messages.alerts import AlertRow
-from actors.messages.chat import Language
-from actors.messages.ids import AccountId
+from actors.messages.ids import AccountId, Language
 from actors.messages.rows import AccountRow
 
 ENDED = frozenset({"key_dead", "frozen", "account_parked"})

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TypeVar, get_args
 
 from actors.chat.lists import page_of, short
-from actors.chat.signing import CONSENT, Mouth, consent_of, sign_in
+from actors.chat.signing import CONSENT, MakeLink, Mouth, consent_of, sign_in
 from actors.chat.texts import text_of
 from actors.errors import (
     FolderUnknown,
@@ -17,10 +17,10 @@ from actors.errors import (
     TryAgain,
     UserNotSignedIn,
 )
-from actors.messages.chat import Button, Language, Note, Person, Pressed, Said
+from actors.messages.chat import Button, Note, Person, Pressed, Said
 from actors.messages.content import Membership, Post
 from actors.messages.following import FollowChannel, ImportChannels, ListFolders, UnfollowChannel
-from actors.messages.ids import AccountId, ChannelId, SignInId
+from actors.messages.ids import AccountId, ChannelId, Language, SignInId
 from actors.messages.jobs import AwaitJob, Job, ParseUser
 from actors.messages.people import RANKS, NewInvite, SignInLink, UserRole
 from actors.messages.rows import AccountRow
@@ -53,7 +53,7 @@ _NAMES = 60
 
 
 class Answers:
-    """Answers one person at a time, many at once. Every answer is for whom it says, and for nobody else."""
+    """Answers each person in the order of what was said. Every answer is for whom it says, and for nobody else."""
 
     def __init__(self, *, owner: LoopOwner, store: Store, settings: Settings, mouth: Mouth) -> None:
         self._owner = owner
@@ -92,6 +92,8 @@ class Answers:
         if row is None or row.bot:
             await self._greet_stranger(person, argument if command == "start" else "")
             return
+        if person.language != row.language:
+            await self._store.people.set_language(person.user_id, person.language)
         try:
             if command is not None:
                 await self._do(command, person, row, argument)
@@ -178,10 +180,13 @@ class Answers:
     async def _login(self, person: Person, row: AccountRow, _: str) -> None:
         if row.state in UP:
             await self._say(person, "signed_in_already")
+        elif row.state == "disabled":
+            await self._say(person, "disabled")
         elif await self._store.people.consented_at(person.user_id, CONSENT) is None:
             await self._mouth.say(person, consent_of(person))
         else:
-            await sign_in(self._mouth, self._owner, person, lambda step: self._link(person, step))
+            make_link: MakeLink = lambda step: self._link(person, step)  # noqa: E731
+            self._mouth.beside(person, lambda: sign_in(self._mouth, self._owner, person, make_link))
 
     async def _agree(self, person: Person, row: AccountRow) -> None:
         await self._store.people.consent(person.user_id, CONSENT, "bot")
@@ -261,9 +266,12 @@ class Answers:
     # --- parsing ---------------------------------------------------------------------------------------------------
 
     async def _parse(self, person: Person, _: AccountRow, __: str) -> None:
-        """Progress is edited into one message."""
-        language, scheduler = person.language, self._owner.find("scheduler")
-        job: Job = await scheduler.call(ParseUser(account_id=person.user_id))
+        job: Job = await self._owner.find("scheduler").call(ParseUser(account_id=person.user_id))
+        self._mouth.beside(person, lambda: self._tell_progress(person, job))
+
+    async def _tell_progress(self, person: Person, job: Job) -> None:
+        """Edited into one message."""
+        language = person.language
         self._jobs[person.user_id] = job
         try:
             told = text_of("started", language)

@@ -22,6 +22,9 @@ CONSENT = "2026-11"
 WAIT = timedelta(seconds=25)
 
 
+Work = Callable[[], Awaitable[None]]
+
+
 class Mouth(Protocol):
     """The bot, as far as it speaks. Each raises as ``Caller``."""
 
@@ -30,6 +33,9 @@ class Mouth(Protocol):
 
     async def edit(self, person: Person, message_id: int, note: Note) -> None:
         """Harmless where it says that already."""
+
+    def beside(self, person: Person, work: Work) -> None:
+        """Do what takes long; the person's next messages are answered meanwhile. It may raise what an answer may."""
 
 
 MakeLink = Callable[[SignInId | None], Awaitable[str | None]]

@@ -1,6 +1,6 @@
 """Every sentence of the bot, in each language; ``str.format`` templates over what is named in them."""
 
-from actors.messages.chat import Language
+from actors.messages.ids import Language
 
 TEXTS: dict[str, dict[Language, str]] = {
     "hello": {
@@ -54,6 +54,10 @@ TEXTS: dict[str, dict[Language, str]] = {
     "failed": {
         "ru": "⚠️ Парсинг завершен с ошибками: добавлено {added} постов",
         "en": "⚠️ Parse finished with errors: added {added} posts",
+    },
+    "disabled": {
+        "ru": "Ваш аккаунт отключён оператором.",
+        "en": "The operator has disabled your account.",
     },
     "signed_out": {
         "ru": "Ваш аккаунт сейчас не в сети ({state}): подключите его, /login",
@@ -184,6 +188,12 @@ TEXTS: dict[str, dict[Language, str]] = {
     },
     "more": {"ru": "… и ещё {count}", "en": "… and {count} more"},
 }
+
+
+def menu_of(language: Language) -> tuple[tuple[str, str], ...]:
+    """Everybody's commands, each with what it does: what the app shows when somebody types a slash."""
+    lines = (line.removeprefix("/").split(": ", 1) for line in TEXTS["help"][language].splitlines())
+    return tuple((usage.split()[0], what) for usage, what in lines)
 
 
 def text_of(name: str, language: Language, **fields: object) -> str:

@@ -1,13 +1,10 @@
 """What people say to the bot, and the buttons that they press."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from actors.messages.content import Profile
-from actors.messages.ids import AccountId
+from actors.messages.ids import AccountId, Language
 from actors.places import Place
-
-Language = Literal["ru", "en"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

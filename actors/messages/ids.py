@@ -11,8 +11,19 @@ SignInId = NewType("SignInId", str)
 Sha256 = NewType("Sha256", str)
 """64 hexadecimal digits, lower case: the name of a blob."""
 AccountState = Literal[
-    "signed_out", "connecting", "active", "flooded", "frozen", "revoked", "banned", "duplicated", "parked", "disabled"
+    "signed_out",
+    "signing_in",
+    "connecting",
+    "active",
+    "flooded",
+    "frozen",
+    "revoked",
+    "banned",
+    "duplicated",
+    "parked",
+    "disabled",
 ]
+Language = Literal["ru", "en"]
 ChannelCondition = Literal["active", "private", "gone", "quarantined"]
 Road = Literal["live", "catchup", "backfill"]
 """How a post came: pushed, fetched because it was missing, or older than the channel's start."""

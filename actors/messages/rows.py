@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from actors.messages.ids import AccountId, AccountState, ChannelCondition, ChannelId, Span
+from actors.messages.ids import AccountId, AccountState, ChannelCondition, ChannelId, Language, Span
 from actors.messages.people import DEFAULT_PLAN, UserRole
 
 
@@ -25,6 +25,8 @@ class AccountRow:
     """When its state, or the cause, changed last."""
     role: UserRole = "user"
     plan: str = DEFAULT_PLAN
+    language: Language | None = None
+    """Of the person's app, as the bot last heard it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,15 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """What a client calls itself; the account's owner reads it in Telegram > Settings > Devices."""
+
+    model: str = "Telewarden"
+    system: str = "Linux"
+    app: str = "0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionKey:
     """An auth key and where it lives. Whoever has it has the account."""
 
@@ -55,6 +66,8 @@ class SessionKey:
     address: str
     port: int
     auth_key: bytes = field(repr=False)
+    device: Device = Device()
+    """As it called itself when it was made: a session whose name changes looks stolen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,6 +98,26 @@ class SignOut(Request[bool]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DisableUser(Request[None]):
+    """Ask ``signin`` to leave an account alone: it disconnects and keeps its session; others read its channels on.
+
+    Raises: UserUnknown, UserNotSignedIn, StoreUnavailable.
+    """
+
+    account_id: AccountId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnableUser(Request[None]):
+    """Ask ``signin`` to take a disabled account up again; harmless for any other.
+
+    Raises: UserUnknown, StoreUnavailable.
+    """
+
+    account_id: AccountId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveUser(Request[Removed]):
     """Ask ``signin`` to sign a user out and delete all that is kept of it. Raises as ``SignOut``."""
 

@@ -31,8 +31,6 @@ from actors.telegram.session import AccountSession
 from actors.telegram.swift import read_swiftly
 from config.model import Datacenter, Telegram
 
-DEVICE = "Telewarden"
-VERSION = "0.1"
 BURST = 64
 """Updates handled before the loop gets a turn; the runtime's actors yield as often."""
 BACKLOG = 4096
@@ -284,9 +282,9 @@ def build_client(
         auto_reconnect=True,
         flood_sleep_threshold=0,
         raise_last_call_error=True,
-        device_model=DEVICE,
-        system_version="Linux",
-        app_version=VERSION,
+        device_model=session.device.model,
+        system_version=session.device.system,
+        app_version=session.device.app,
         lang_code="en",
         system_lang_code="en",
         base_logger=QuietLogger("telethon"),

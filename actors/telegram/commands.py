@@ -6,8 +6,8 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from actors.messages.chat import Button, Language, Note, Person, Pressed, Said
-from actors.messages.ids import AccountId, ChannelId
+from actors.messages.chat import Button, Note, Person, Pressed, Said
+from actors.messages.ids import AccountId, ChannelId, Language
 from actors.places import Place
 from actors.telegram.caller import Caller
 from actors.telegram.decode import decode_profile, username_of
@@ -121,6 +121,12 @@ async def edit(call: Caller, person: Person, message_id: int, note: Note) -> Non
 async def take_press(call: Caller, query_id: int) -> None:
     """Let the button look pressed no more."""
     await call(functions.messages.SetBotCallbackAnswerRequest(query_id, cache_time=0))
+
+
+async def show_menu(call: Caller, menu: Iterable[tuple[str, str]], language: str) -> None:
+    """Have people's apps offer these commands; ``language`` is "" for all that have no menu of their own."""
+    commands = [types.BotCommand(command, what) for command, what in menu]
+    await call(functions.bots.SetBotCommandsRequest(types.BotCommandScopeDefault(), language, commands))
 
 
 def _peer(person: Person) -> Any:

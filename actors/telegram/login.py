@@ -71,8 +71,17 @@ class SignInRefused(ActorsError):
         """Whether the same step may be tried with another entry."""
 
 
+DISABLED = "this account is disabled by the operator: 'telewarden user enable' takes it up again"
+
+
 async def save(accounts: Accounts, profile: Profile, key: SessionKey) -> None:
-    """Store who it is, then the key, then that it may be used. Raises: StoreUnavailable."""
+    """Store who it is, then the key, then that it may be used.
+
+    Raises: SignInRefused where the operator has disabled the account; StoreUnavailable.
+    """
+    row = await accounts.one(profile.account_id)
+    if row is not None and row.state == "disabled":
+        raise SignInRefused("DISABLED", DISABLED)
     await accounts.save_profile(profile)
     await accounts.save_session(key)
     await accounts.set_state(profile.account_id, "connecting", None)

@@ -8,7 +8,7 @@ from telethon.sessions import MemorySession
 from telethon.tl.types import Channel
 
 from actors.messages.ids import AccountId
-from actors.messages.rows import SessionKey
+from actors.messages.rows import Device, SessionKey
 
 OnChannels = Callable[[Sequence[Any]], None]
 
@@ -27,6 +27,7 @@ class AccountSession(MemorySession):  # type: ignore[misc]  # Telethon has no ty
     def __init__(self, key: SessionKey | None = None, *, on_channels: OnChannels = _ignore) -> None:
         super().__init__()
         self._on_channels = on_channels
+        self.device = Device() if key is None else key.device
         if key is not None:
             self.set_dc(key.dc_id, key.address, key.port)
             self.auth_key = AuthKey(key.auth_key)
@@ -41,6 +42,7 @@ class AccountSession(MemorySession):  # type: ignore[misc]  # Telethon has no ty
             address=self.server_address,
             port=self.port,
             auth_key=self.auth_key.key,
+            device=self.device,
         )
 
     def process_entities(self, tlo: Any) -> None:

@@ -23,6 +23,7 @@ from actors.errors import (
     UserNotSignedIn,
     UserUnknown,
 )
+from actors.messages.ids import AccountState
 from actors.runtime.errors import ActorDeadError, AskTimeout, JobCancelled, MailboxFull, RuntimeFault
 from daemon.admin.asking import Ending
 from daemon.admin.problem import Problem, busy
@@ -36,6 +37,11 @@ REFUSALS = {
     "CHANNEL_PRIVATE": "the account was removed from this channel, or it is private",
 }
 """What a person can make something of, in words."""
+_WAY_BACK: dict[AccountState, str] = {
+    "connecting": "",
+    "signing_in": ": its sign-in isn't over yet",
+    "disabled": ": take it up again with 'telewarden user enable'",
+}
 FAULTS = (web.HTTPException, ActorsError, RuntimeFault, ActorDeadError, Ending)
 """What ``problem_of`` may know; anything else is a defect and stays one."""
 
@@ -59,7 +65,7 @@ def _of_actors(fault: ActorsError) -> Problem | None:
             return Problem(404, f"There is no user {fault.account_id}: GET /users lists those that there are")
         case UserNotSignedIn():
             detail = f"User {fault.account_id} isn't signed in, its state is {fault.state!r}"
-            advice = "" if fault.state == "connecting" else ": sign it in with 'telewarden login'"
+            advice = _WAY_BACK.get(fault.state, ": sign it in with 'telewarden login'")
             return Problem(409, detail + advice, state=fault.state)
         case JobUnknown():
             return Problem(404, f"There is no job {fault.job_id!r}: a job's id stands in the answer that started it")

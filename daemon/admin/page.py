@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from actors.chat.signing import CONSENT
-from actors.messages.chat import Language
-from actors.messages.ids import AccountId, SignInId
+from actors.messages.ids import AccountId, Language, SignInId
 from actors.messages.people import SignInLink
 from actors.messages.signin import (
     CancelSignIn,

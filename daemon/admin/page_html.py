@@ -4,7 +4,7 @@ from html import escape
 from typing import Literal
 
 from actors.chat.texts import text_of
-from actors.messages.chat import Language
+from actors.messages.ids import Language
 
 TEXTS: dict[str, dict[Language, str]] = {
     "title": {"ru": "Вход в Telegram", "en": "Sign in to Telegram"},

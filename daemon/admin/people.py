@@ -9,7 +9,7 @@ from aiohttp import web
 from actors.errors import UserUnknown
 from actors.messages.ids import AccountId
 from actors.messages.people import DEFAULT_PLAN, Invite, NewInvite, UserRole
-from actors.messages.signin import RemoveUser, SignOut
+from actors.messages.signin import DisableUser, EnableUser, RemoveUser, SignOut
 from config.values import parse_duration
 from daemon.admin.access import Role
 from daemon.admin.asking import PLANS, STORE, ask, document, fields, integer, query, respond, user_id
@@ -43,6 +43,20 @@ async def sign_out(request: web.Request) -> web.Response:
     query(request)
     confirmed = await ask(request, SIGN_IN, SignOut(account_id=user_id(request)), timeout=TIMEOUT)
     return respond({"id": user_id(request), "signed_out": confirmed})
+
+
+async def disable(request: web.Request) -> web.Response:
+    """200 with the user once its account is disconnected; its session is kept."""
+    query(request)
+    await ask(request, SIGN_IN, DisableUser(account_id=user_id(request)), timeout=TIMEOUT)
+    return await _user(request)
+
+
+async def enable(request: web.Request) -> web.Response:
+    """200 with the user; its account connects in the background."""
+    query(request)
+    await ask(request, SIGN_IN, EnableUser(account_id=user_id(request)), timeout=TIMEOUT)
+    return await _user(request)
 
 
 async def remove(request: web.Request) -> web.Response:
@@ -134,6 +148,8 @@ ROUTES = (
     Route("PUT", "/users/{user_id}/role", set_role, Role.OPERATOR),
     Route("PUT", "/users/{user_id}/plan", set_plan, Role.OPERATOR),
     Route("POST", "/users/{user_id}/logout", sign_out, Role.OPERATOR),
+    Route("POST", "/users/{user_id}/disable", disable, Role.OPERATOR),
+    Route("POST", "/users/{user_id}/enable", enable, Role.OPERATOR),
     Route("DELETE", "/users/{user_id}", remove, Role.OPERATOR),
     Route("GET", "/invites", invites, Role.OPERATOR),
     Route("POST", "/invites", invite, Role.OPERATOR),

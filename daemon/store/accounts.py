@@ -12,13 +12,13 @@ import orjson
 from actors.errors import SessionRejected, UserUnknown
 from actors.messages.content import Profile
 from actors.messages.ids import AccountId, AccountState
-from actors.messages.rows import AccountRow, Pace, SessionKey, UpdateState
+from actors.messages.rows import AccountRow, Device, Pace, SessionKey, UpdateState
 from actors.ports import Keys
 from daemon.store.pool import Connection, Database
 
 _ROWS = """
 SELECT u.id AS account_id, u.username, u.first_name, u.last_name, u.bot, u.state, u.cause, u.created_at AS since,
-    u.state_since, u.role, u.plan,
+    u.state_since, u.role, u.plan, u.language,
     EXISTS (SELECT FROM sessions s WHERE s.account_id = u.id) AS has_session,
     (SELECT count(*) FROM memberships m WHERE m.account_id = u.id AND m.active) AS channels
 FROM users u
@@ -37,10 +37,11 @@ UPDATE users SET state = $2, cause = $3, changed_at = now(),
     state_since = CASE WHEN (state, cause) IS DISTINCT FROM ($2, $3) THEN now() ELSE state_since END
 WHERE id = $1 RETURNING id
 """
-_SESSION = "SELECT sealed FROM sessions WHERE account_id = $1"
+_SESSION = "SELECT sealed, device_model, device_system, device_app FROM sessions WHERE account_id = $1"
 _SAVE_SESSION = """
-INSERT INTO sessions (account_id, sealed) VALUES ($1, $2)
-ON CONFLICT (account_id) DO UPDATE SET sealed = excluded.sealed, saved_at = now()
+INSERT INTO sessions (account_id, sealed, device_model, device_system, device_app) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (account_id) DO UPDATE SET sealed = excluded.sealed, saved_at = now(), device_model = excluded.device_model,
+    device_system = excluded.device_system, device_app = excluded.device_app
 """
 _WIPE_SESSION = "DELETE FROM sessions WHERE account_id = $1"
 _UPDATE_STATE = "SELECT pts, qts, date, seq FROM update_states WHERE account_id = $1"
@@ -94,8 +95,11 @@ class StoredAccounts:
 
     async def session(self, account_id: AccountId) -> SessionKey | None:
         async with self._database.reading() as connection:
-            sealed = await connection.fetchval(_SESSION, account_id)
-        return None if sealed is None else _parsed(account_id, self._keys.open(account_id, sealed))
+            row = await connection.fetchrow(_SESSION, account_id)
+        if row is None:
+            return None
+        device = Device(model=row["device_model"], system=row["device_system"], app=row["device_app"])
+        return _parsed(account_id, self._keys.open(account_id, row["sealed"]), device)
 
     async def save_session(self, key: SessionKey) -> None:
         keys = self._keys
@@ -104,7 +108,9 @@ class StoredAccounts:
             # A rotation holds the table while it seals anew: what waited for it was sealed with the former key.
             while sealed is None or keys.sealed_with(sealed) != keys.current:
                 sealed = keys.seal(key.account_id, _packed(key))
-                await connection.execute(_SAVE_SESSION, key.account_id, sealed)
+                device = key.device
+                names = (device.model, device.system, device.app)
+                await connection.execute(_SAVE_SESSION, key.account_id, sealed, *names)
 
     async def reseal(self) -> int:
         """Seal with the present master key what was sealed with another; how many. All of them or none.
@@ -174,7 +180,7 @@ def _packed(key: SessionKey) -> bytes:
     return orjson.dumps({"dc": key.dc_id, "address": key.address, "port": key.port, "key": key.auth_key.hex()})
 
 
-def _parsed(account_id: AccountId, plain: bytes) -> SessionKey:
+def _parsed(account_id: AccountId, plain: bytes, device: Device) -> SessionKey:
     try:
         parts = orjson.loads(plain)
         return SessionKey(
@@ -183,6 +189,7 @@ def _parsed(account_id: AccountId, plain: bytes) -> SessionKey:
             address=str(parts["address"]),
             port=int(parts["port"]),
             auth_key=bytes.fromhex(parts["key"]),
+            device=device,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise SessionRejected(f"the session of account {account_id} opens, but isn't a session") from error

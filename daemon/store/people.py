@@ -6,12 +6,13 @@ from datetime import datetime
 
 from actors.errors import InviteRefused, UserUnknown
 from actors.messages.content import Profile
-from actors.messages.ids import AccountId, ChannelId
+from actors.messages.ids import AccountId, ChannelId, Language
 from actors.messages.people import Invite, NewInvite, SignInLink, UserRole
 from daemon.store.pool import Connection, Database
 
 _SET_ROLE = "UPDATE users SET role = $2, changed_at = now() WHERE id = $1 RETURNING id"
 _SET_PLAN = "UPDATE users SET plan = $2, changed_at = now() WHERE id = $1 RETURNING id"
+_SET_LANGUAGE = "UPDATE users SET language = $2 WHERE id = $1 RETURNING id"
 _INVITE = """
 INSERT INTO invites (digest, role, plan, uses, uses_left, created_by, expires_at) VALUES ($1, $2, $3, $4, $4, $5, $6)
 """
@@ -68,6 +69,9 @@ class StoredPeople:
 
     async def set_plan(self, user_id: AccountId, plan: str) -> None:
         await self._set(_SET_PLAN, user_id, plan)
+
+    async def set_language(self, user_id: AccountId, language: Language) -> None:
+        await self._set(_SET_LANGUAGE, user_id, language)
 
     async def _set(self, statement: str, user_id: AccountId, value: str) -> None:
         async with self._database.writing() as connection:

@@ -1,6 +1,7 @@
 """The control bot in the sandbox: real private chats over a socket."""
 
 import asyncio
+import secrets
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -44,11 +45,9 @@ class Chat:
 
     def __init__(self, client, bot, pushes):
         self.client, self.bot, self.pushes = client, bot, pushes
-        self.sent = 0
 
     async def say(self, text):
-        self.sent += 1
-        await self.client.ask(functions.messages.SendMessageRequest(self.bot, text, random_id=self.sent))
+        await self.client.ask(functions.messages.SendMessageRequest(self.bot, text, random_id=secrets.randbits(63)))
 
     async def hear(self):
         """The bot's next answer."""
@@ -132,6 +131,24 @@ async def test_a_bot_signs_in_by_its_token_and_keeps_its_session(dc, store, star
     dc.dc.dispatcher.counts.reset()
     await start()
     assert "auth.importBotAuthorization" not in calls(dc, 0) | calls(dc, bot_id)
+
+
+async def test_peoples_apps_are_offered_its_commands_in_their_language(dc, start, bot_id):
+    await start()
+    while len(dc.dc.menus) < 2:
+        await asyncio.sleep(0.01)
+    offered = {
+        language: {each.command for each in menu} for (bot, language), menu in dc.dc.menus.items() if bot == bot_id
+    }
+    assert offered[""] == offered["ru"] >= {"login", "channels", "latest"}
+    assert dc.dc.menus[bot_id, ""] != dc.dc.menus[bot_id, "ru"]
+
+
+async def test_a_bot_whose_menu_is_refused_works_all_the_same(dc, start, chat):
+    fail(dc, "bots.setBotCommands", (400, "BOT_COMMAND_INVALID"))
+    await start()
+    await chat.say("/help")
+    assert "/login" in await chat.hear()
 
 
 async def test_a_revoked_session_is_made_anew_by_the_token(dc, store, start, bot_id):

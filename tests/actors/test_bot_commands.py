@@ -242,6 +242,19 @@ async def test_latest_and_schedule_are_told(tree):
         assert await chat.hear() == "Каналы собираются:\n• каждые 30m"
 
 
+async def test_what_somebody_says_at_once_is_answered_in_its_order(tree, store):
+    owner, _, vera = tree.people
+    async with tree.chat(owner) as chat, tree.chat(vera) as guest:
+        await chat.say("/invite")
+        code = re.search(r"start=([\w-]+)", await chat.hear())[1]
+        for text in (f"/start {code}", "/login", "/parse", "/help"):
+            await guest.say(text)
+        heard = [await guest.hear() for _ in range(4)]
+        words = ("Приглашение принято", "Личные чаты", "/login", "/status")
+        assert [word in text for word, text in zip(words, heard, strict=True)] == [True] * 4
+    assert (await store.accounts.one(AccountId(vera.id))).language == "ru"
+
+
 async def test_only_administrators_see_others_and_invite(tree, store):
     owner, boris, _ = tree.people
     async with tree.chat(owner) as chat, tree.chat(boris) as user:
@@ -274,10 +287,13 @@ async def test_alerts_that_come_together_are_told_together_and_once_and_their_us
             assert (told[0], len(told)) == ("🚨 Требуют внимания, 4:", 3)
         mine = (await store.accounts.session(AccountId(boris.id))).auth_key
         (key,) = (each for each in tree.sandbox.dc.keys.of(boris.id) if each.key == mine)
+        # As the bot hears of it from the person's app.
+        await store.people.set_language(AccountId(boris.id), "en")
         tree.sandbox.dc.revoke(key, "SESSION_REVOKED")
         tree.sandbox.drop_connections()
         async with tree.chat(owner) as chat, tree.chat(boris) as user:
-            assert "/login" in (await user.hear_note(within=60)).message
+            note = (await user.hear_note(within=60)).message
+            assert ("/login" in note, "account" in note) == (True, True)
             told = (await chat.hear_note(within=60)).message.splitlines()
             assert told[0] == "🚨 Требуют внимания, 1:"
             assert told[1].startswith(f"• key_dead, @{boris.username}: ")

@@ -2,10 +2,11 @@
 
 import pytest
 
-from actors.errors import UserUnknown
+from actors.errors import UserNotSignedIn, UserUnknown
 from actors.messages.account import DescribeAccount
-from actors.messages.signin import RemoveUser, SignOut
+from actors.messages.signin import DisableUser, EnableUser, ImportSession, RemoveUser, SignOut
 from actors.runtime.errors import ActorMissing
+from actors.runtime.supervision import RestartChild
 from sandbox.client import Sandbox
 from tests.actors.telegram.house import calls, fail
 from tests.actors.test_collection import Tree
@@ -61,6 +62,52 @@ async def test_a_session_that_telegram_doesnt_end_is_deleted_here_all_the_same(t
     fail(tree.sandbox, "auth.logOut", (500, "INTERNAL"), count=0)
     assert await leave(tree, SignOut(account_id=me)) is False
     assert not (await store.accounts.one(me)).has_session
+
+
+async def test_a_disabled_account_is_left_alone_keeps_its_session_and_others_read_on(tree, store):
+    me = tree.first.id
+    await leave(tree, DisableUser(account_id=me))
+    with pytest.raises(ActorMissing):
+        tree.owner.find(f"account/{me}")
+    row = await store.accounts.one(me)
+    assert (row.state, row.has_session, row.cause) == ("disabled", True, "disabled on request")
+    before, posts = calls(tree.sandbox, me), len(await store.posts.page(tree.shared.id, after_id=0, limit=100))
+    tree.sandbox.dc.publish(tree.shared, count=3)
+
+    async def is_stored():
+        return len(await store.posts.page(tree.shared.id, after_id=0, limit=100)) == posts + 3
+
+    await tree.until(is_stored)
+    # Not by a restart of all accounts either.
+    await tree.owner.find("supervisor").call(RestartChild(key="accounts"), timeout=30)
+    await tree.until(lambda: _is(tree, tree.second.id, "active"))
+    assert calls(tree.sandbox, me) == before
+
+    await leave(tree, EnableUser(account_id=me))
+    await leave(tree, EnableUser(account_id=me))
+    await tree.until(lambda: _is(tree, me, "active"))
+    assert (await store.accounts.one(me)).cause is None
+
+
+async def _is(tree, account_id, state):
+    row = await tree.store.accounts.one(account_id)
+    account = tree.owner.get(f"account/{account_id}")
+    return row.state == state and account is not None and (await account.call(DescribeAccount())).state == state
+
+
+async def test_only_who_is_signed_in_can_be_disabled_and_nobody_disabled_signs_in(tree, store):
+    me = tree.first.id
+    session = ImportSession(session=tree.sandbox.session(me))
+    await leave(tree, DisableUser(account_id=me))
+    step = await leave(tree, session)
+    assert (step.state, "user enable" in step.error) == ("failed", True)
+    assert (await store.accounts.one(me)).state == "disabled"
+    await leave(tree, SignOut(account_id=me))
+    with pytest.raises(UserNotSignedIn):
+        await leave(tree, DisableUser(account_id=me))
+    for unknown in (DisableUser(account_id=404), EnableUser(account_id=404)):
+        with pytest.raises(UserUnknown):
+            await leave(tree, unknown)
 
 
 @pytest.mark.parametrize("posts", [False, True])

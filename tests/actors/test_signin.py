@@ -10,7 +10,8 @@ from telethon.sessions import StringSession
 
 from actors.errors import StoreUnavailable
 from actors.messages.alerts import RaiseAlert
-from actors.messages.ids import SignInId
+from actors.messages.content import Profile
+from actors.messages.ids import AccountId, SignInId
 from actors.messages.signin import AccountSignedIn, CancelSignIn, EnterCode, EnterPassword, ImportSession, StartSignIn
 from actors.signin import SignIn, import_session, sign_in
 from actors.telegram.login import SignInRefused, read_session, save
@@ -91,6 +92,31 @@ async def test_two_step_verification_is_asked_for_and_a_wrong_password_forgiven(
     assert same.state == "password_needed"
 
 
+async def test_one_who_is_expected_is_shown_as_signing_in_until_it_ends(ref, dc, store, owner, phone):
+    me = AccountId(account_ids(dc)[0])
+    await store.accounts.save_profile(Profile(account_id=me, username=None, first_name="A", last_name=None))
+    await store.accounts.set_state(me, "revoked", "SESSION_REVOKED")
+
+    async def shown():
+        row = await store.accounts.one(me)
+        return row.state, row.cause
+
+    step = await ref.call(StartSignIn(phone=phone, expected=me))
+    assert await shown() == ("signing_in", None)
+    await ref.call(CancelSignIn(sign_in_id=step.sign_in_id))
+    assert await shown() == ("revoked", "SESSION_REVOKED")
+
+    step = await ref.call(StartSignIn(phone=phone, expected=me))
+    await ref.call(EnterCode(sign_in_id=step.sign_in_id, code=dc.code(phone)))
+    assert await shown() == ("connecting", None)
+    await store.accounts.wipe_session(me)
+    await store.accounts.set_state(me, "signing_in", None)  # as a killed process leaves it
+    await ref.stop(block=False)
+    again = SignIn.start(store=store, settings=Settings(), datacenter=place_of(dc), loopback_only=True, key="signin")
+    await again.call(CancelSignIn(sign_in_id=SignInId("nobody")))
+    assert await shown() == ("signed_out", "the sign-in didn't come to its end")
+
+
 async def test_attempts_do_not_wait_for_each_other(ref, dc):
     fail(dc, "auth.sendCode", delay=30.0)
     phones = ["+" + dc.world.account(each).phone for each in account_ids(dc)]
@@ -116,7 +142,10 @@ async def test_a_cancelled_or_expired_sign_in_is_over(ref, dc, phone, monkeypatc
 
 async def test_a_store_that_is_away_leaves_nothing_half_done(dc, store, owner, told, phone):
     class Away:
-        async def save_profile(self, profile):
+        async def all(self):
+            raise StoreUnavailable
+
+        async def one(self, account_id):
             raise StoreUnavailable
 
     ref = SignIn.start(

@@ -61,13 +61,15 @@ async def a_user_in_full_is_the_user_that_was_named(stage: Stage) -> None:
         assert bot.users[0].bot
 
 
-@case("bots.setBotCommands")
+@case("bots.getBotCommands", "bots.setBotCommands")
 async def commands_are_set_by_bots_alone(stage: Stage) -> None:
     bot, client = await stage.client("sandbox_bot"), await stage.client("ann")
     ask = functions.bots.SetBotCommandsRequest(
         types.BotCommandScopeDefault(), "en", [types.BotCommand("start", "Begin")]
     )
     assert await bot(ask) is True
+    (held,) = await bot(functions.bots.GetBotCommandsRequest(types.BotCommandScopeDefault(), "en"))
+    assert (held.command, held.description) == ("start", "Begin")
     await refuses(client, errors.UserBotRequiredError, ask)
 
 

@@ -1,5 +1,6 @@
 """The bot's texts, lists and words: plain functions."""
 
+import re
 import string
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +9,7 @@ import pytest
 from actors.chat.alerts import alerts_text
 from actors.chat.answers import invite_terms, parse_command, schedule_text
 from actors.chat.lists import PAGE, page_of, short
-from actors.chat.texts import TEXTS, text_of
+from actors.chat.texts import TEXTS, menu_of, text_of
 from actors.messages.alerts import AlertRow
 from actors.messages.chat import Button
 from actors.messages.ids import AccountId
@@ -24,6 +25,18 @@ def test_each_sentence_says_the_same_in_both_languages(name):
     assert fields[0] == fields[1]
     assert told["ru"] != told["en"] or name == "invite_how"
     assert len(text_of(name, "en", **dict.fromkeys(fields[0], "x" * 64)).encode("utf-16-le")) // 2 <= 1024
+
+
+def test_the_menu_offers_every_command_of_the_help_in_both_languages():
+    offered = {language: dict(menu_of(language)) for language in ("ru", "en")}
+    assert set(offered["ru"]) == set(offered["en"]) == set(re.findall(r"^/(\w+)", text_of("help", "en"), re.MULTILINE))
+    assert {"login", "logout", "status", "add", "remove", "channels", "parse", "schedule", "latest"} <= set(
+        offered["en"]
+    )
+    for menu in offered.values():
+        # https://core.telegram.org/constructor/botCommand
+        assert all(re.fullmatch(r"[a-z0-9_]{1,32}", command) for command in menu)
+        assert all(0 < len(what) <= 256 for what in menu.values())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from dataclasses import replace
 from importlib.metadata import version
 
 import pytest
@@ -15,6 +16,8 @@ from telethon.network import ConnectionTcpFull, MTProtoSender, authenticator
 from telethon.tl import functions, types
 
 from actors.errors import LoopbackViolated
+from actors.messages.ids import AccountId
+from actors.messages.rows import Device
 from actors.telegram.arithmetic import power
 from actors.telegram.client import (
     AccountClient,
@@ -90,6 +93,23 @@ async def test_connecting_costs_one_request(dc):
     me = account_ids(dc)[0]
     async with open_client(dc, me):
         assert calls(dc, me) == {"help.getConfig": 1}
+
+
+async def test_a_client_calls_itself_as_its_session_always_did(dc):
+    me = account_ids(dc)[0]
+    device = Device(model="An older name", system="Plan 9", app="0.0.1")
+    session = AccountSession(replace(key_of(dc, me, "old"), device=device))
+    client = build_client(
+        session, Telegram(), datacenter=place_of(dc), loopback_only=True, on_update=lambda _: None,
+        on_doubt=lambda: None,
+    )  # fmt: skip
+    await client.connect()
+    try:
+        (key,) = (key for key in dc.dc.keys.of(me) if key.name == "old")
+        assert (key.device.model, key.device.system, key.device.app) == ("An older name", "Plan 9", "0.0.1")
+        assert session.key(AccountId(me)).device == device
+    finally:
+        await client.disconnect()
 
 
 async def test_new_edited_and_deleted_posts_come_raw_and_cost_no_request(dc):

@@ -8,7 +8,7 @@ from actors.errors import UserUnknown
 from actors.messages.content import Profile
 from actors.messages.ids import AccountId
 from actors.messages.people import Removed
-from actors.messages.signin import RemoveUser, SignOut
+from actors.messages.signin import DisableUser, EnableUser, RemoveUser, SignOut
 from actors.runtime.actor import TaskActor
 from tests.daemon.admin.conftest import storeless
 from tests.daemon.test_cli import Telewarden, telewarden  # noqa: F401 -- a fixture
@@ -21,6 +21,8 @@ class Doorkeeper(TaskActor):
 
     def on_receive(self, message):
         match message:
+            case DisableUser(account_id=7) | EnableUser(account_id=7):
+                return None
             case SignOut(account_id=7):
                 return True
             case RemoveUser(account_id=7, posts=posts):
@@ -82,10 +84,18 @@ async def test_a_user_is_signed_out_and_removed(people):
     assert (await people.ask("DELETE", "/users/7?posts=2"))[0] == 400
 
 
+async def test_a_user_is_disabled_and_enabled(people):
+    for verb in ("disable", "enable"):
+        assert (await people.post(f"/users/7/{verb}"))[1]["id"] == 7
+        assert (await people.post(f"/users/8/{verb}"))[0] == 404
+
+
 async def test_the_commands_do_the_same(people, telewarden):  # noqa: F811
     url = ("--url", people.server.url)
     assert await telewarden("user", "role", "7", "owner", *url) == (0, "User 7: role=owner, plan=default\n", "")
     assert await telewarden("user", "plan", "7", "default", *url) == (0, "User 7: role=owner, plan=default\n", "")
+    for verb in ("disable", "enable"):
+        assert await telewarden("user", verb, "7", *url) == (0, "User 7: signed_out\n", "")
     code, out, _ = await telewarden("invite", "create", "--uses", "3", "--json", *url)
     assert (code, json.loads(out)["uses"]) == (0, 3)
     code, out, _ = await telewarden("invite", "list", *url)

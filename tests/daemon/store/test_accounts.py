@@ -6,7 +6,7 @@ import pytest
 from actors.errors import SessionRejected, UserUnknown
 from actors.messages.content import Profile
 from actors.messages.ids import AccountId
-from actors.messages.rows import AccountRow, SessionKey, UpdateState
+from actors.messages.rows import AccountRow, Device, SessionKey, UpdateState
 from daemon.keys import MasterKeys
 from daemon.store.store import open_store
 from tests.daemon.store.rows import NEWS, USER, ask, follow, membership
@@ -46,7 +46,8 @@ async def test_a_session_comes_back_until_it_is_wiped(store):
     await store.accounts.save_profile(PROFILE)
     assert await store.accounts.session(USER) is None
     await store.accounts.save_session(KEY)
-    newer = replace(KEY, auth_key=bytes(256))
+    assert (await store.accounts.session(USER)).device == Device()
+    newer = replace(KEY, auth_key=bytes(256), device=Device(model="Another", system="Plan 9", app="4.2"))
     await store.accounts.save_session(newer)
     assert await store.accounts.session(USER) == newer
     assert (await store.accounts.one(USER)).has_session
