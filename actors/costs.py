@@ -32,6 +32,10 @@ NEWS = "updates.getChannelDifference"
 PAGES = "messages.getHistory"
 
 
+Runs = tuple[frozenset[int], float]
+"""Of whose channels (of everybody's where nobody is named), and how often a day."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
     """An account as it is."""
@@ -51,6 +55,7 @@ class Source:
     name: str
     reader_id: AccountId | None
     posts_per_day: float
+    followers: frozenset[AccountId] = frozenset()
     older: float = 0.0
     """Messages that its running backfill, or one that is wished for, has yet to bring."""
     wished: bool = False
@@ -108,7 +113,7 @@ def plan(
     theirs: dict[AccountId | None, list[Source]] = {}
     for source in sources:
         theirs.setdefault(source.reader_id, []).append(source)
-    runs = sum(runs_per_day(schedule, now) for schedule in schedules)
+    runs = [(frozenset(schedule.users), runs_per_day(schedule, now)) for schedule in schedules]
     accounts, backfills = [], []
     for reader in sorted(readers, key=lambda each: each.account_id):
         read = theirs.pop(reader.account_id, [])
@@ -145,14 +150,24 @@ def runs_per_day(schedule: Schedule, now: datetime) -> float:
     return count / 7
 
 
-def needed(read: Sequence[Source], runs: float, reread_after: Sequence[timedelta]) -> dict[str, float]:
+def needed(read: Sequence[Source], runs: Sequence[Runs], reread_after: Sequence[timedelta]) -> dict[str, float]:
     """Calls a day by method, for the channels that one account reads."""
-    rounds = DAY / RECONCILE
-    looks = runs + rounds
-    heads = math.ceil(len(read) / PEEK) * looks
-    news = sum(min(source.posts_per_day, looks) + source.posts_per_day / PAGE for source in read)
+    looks = [(frozenset[int](), DAY / RECONCILE), *runs]
+    seen = dict.fromkeys((source.channel_id for source in read), 0.0)
+    heads = 0.0
+    for users, times in looks:
+        # Those of each user are a job of its own.
+        for theirs in [_followed_by(read, user) for user in users] if users else [read]:
+            heads += math.ceil(len(theirs) / PEEK) * times
+            for source in theirs:
+                seen[source.channel_id] += times
+    news = sum(min(source.posts_per_day, seen[source.channel_id]) + source.posts_per_day / PAGE for source in read)
     pages = sum(rereads_per_day(source.posts_per_day, after) for source in read for after in reread_after)
     return {HEADS: heads, NEWS: news, PAGES: pages}
+
+
+def _followed_by(read: Iterable[Source], user: int) -> list[Source]:
+    return [source for source in read if user in source.followers]
 
 
 def rereads_per_day(posts_per_day: float, after: timedelta) -> float:

@@ -50,6 +50,12 @@ POSTS_ADDED = _event(
     ru="✅ ParserService: {channel} - добавлено {count} постов",
     en="✅ ParserService: {channel} - added {count} posts",
 )
+SCHEDULE_SKIPPED = _event(
+    "schedule_skipped",
+    level=logging.WARNING,
+    ru="⚠️ Расписание {schedule}: для пользователя {account_id} не выполнено: {cause}",
+    en="⚠️ Schedule {schedule}: not run for user {account_id}: {cause}",
+)
 PARSE_FINISHED = _event(
     "parse_finished",
     ru="✅ ParserService: Парсинг завершен. Всего добавлено {count} постов",

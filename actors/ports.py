@@ -16,7 +16,6 @@ from actors.messages.ids import (
     ChannelCondition,
     ChannelId,
     JobId,
-    JobKind,
     Language,
     Sha256,
     Span,
@@ -188,10 +187,10 @@ class Jobs(Protocol):
 
     async def unfinished_errands(self) -> tuple[ErrandRow, ...]: ...
 
-    async def summarize(self, kind: JobKind, account_id: AccountId | None, channel_id: ChannelId) -> Summary:
-        """Posts added and edited by any road but backfill since the last summary of (kind, user, channel); moves it.
+    async def summarize(self, account_id: AccountId | None, channel_id: ChannelId) -> Summary:
+        """Posts added and edited by any road but backfill since the last summary of a channel for a user; moves it.
 
-        A first summary counts all. ``all`` and ``schedule`` share one mark: each post is summed up once.
+        None: for all users together. A first summary counts all.
         """
 
 

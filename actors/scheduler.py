@@ -37,7 +37,7 @@ from actors.runs import (
 )
 from actors.runtime.actor import TaskActor
 from actors.runtime.reply import Later
-from config.model import Schedule
+from config.model import Plan, Schedule, plan_of
 from config.schedule import next_firing
 
 logger = logging.getLogger(__name__)
@@ -84,12 +84,14 @@ class Scheduler(TaskActor):
         *,
         store: Store,
         schedules: tuple[Schedule, ...],
+        plans: tuple[Plan, ...],
         metrics: Metrics,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         super().__init__()
         self._store = store
         self._schedules = schedules
+        self._plans = plans
         self._metrics = metrics
         self._new_id = new_id
         self._runs: dict[JobId, Run] = {}
@@ -158,12 +160,31 @@ class Scheduler(TaskActor):
         self.tell_later(max(0.0, (due - self.owner.clock.now()).total_seconds()), Fire(schedule=schedule, due=due))
 
     async def _fire(self, fire: Fire) -> None:
-        await self._parse_all("schedule")
+        if fire.schedule.users:
+            for user_id in fire.schedule.users:
+                await self._parse_for(AccountId(user_id), fire.schedule)
+        else:
+            await self._parse_all("schedule")
         self._arm(fire.schedule, max(self.owner.clock.now(), fire.due), fire.due)
+
+    async def _parse_for(self, account_id: AccountId, schedule: Schedule) -> None:
+        """Begin one user's run, or say why there is none."""
+        row = await self._store.accounts.one(account_id)
+        theirs = [each.name for each in self._schedules if account_id in each.users]
+        most = None if row is None else plan_of(row.plan, self._plans).schedules
+        cause = f"its plan allows {most} schedules of its own"
+        if schedule.name in theirs[:most]:
+            try:
+                await self._parse_user(ParseUser(account_id=account_id), "schedule")
+            except (UserUnknown, UserNotSignedIn) as fault:
+                cause = str(fault)
+            else:
+                return
+        log.emit(log.SCHEDULE_SKIPPED, schedule=schedule.name, account_id=account_id, cause=cause)
 
     # --- accepting -------------------------------------------------------------------------------------------------
 
-    async def _parse_user(self, request: ParseUser) -> Job:
+    async def _parse_user(self, request: ParseUser, kind: JobKind = "user") -> Job:
         row = await self._store.accounts.one(request.account_id)
         if row is None or row.bot:
             raise UserUnknown(request.account_id)
@@ -171,7 +192,11 @@ class Scheduler(TaskActor):
         connecting = row.state == "connecting" and row.channels > 0
         if row.state not in {"active", "flooded"} and not connecting:
             raise UserNotSignedIn(request.account_id, row.state)
-        return await self._accept("user", request.account_id)
+        for same in ("user", "schedule"):
+            running = self._running.get((same, request.account_id))
+            if running is not None:
+                return self._runs[running].job
+        return await self._accept(kind, request.account_id)
 
     async def _parse_all(self, kind: JobKind) -> Job:
         for same in ("all", "schedule"):
@@ -181,9 +206,6 @@ class Scheduler(TaskActor):
         return await self._accept(kind, None)
 
     async def _accept(self, kind: JobKind, account_id: AccountId | None) -> Job:
-        running = self._running.get((kind, account_id))
-        if running is not None:
-            return self._runs[running].job
         job = Job(job_id=JobId(self._new_id()), kind=kind, user_id=account_id, state="queued")
         await self._store.jobs.save(job)
         self._runs[job.job_id] = Run(job=job)
@@ -277,7 +299,7 @@ class Scheduler(TaskActor):
         run = self._runs.get(parsed.job_id)
         if run is None or parsed.channel_id not in run.waiting:
             return
-        summary = await self._store.jobs.summarize(run.job.kind, run.job.user_id, parsed.channel_id)
+        summary = await self._store.jobs.summarize(run.job.user_id, parsed.channel_id)
         run.waiting.discard(parsed.channel_id)
         if parsed.error is not None:
             run.errors.append(f"{run.names[parsed.channel_id]}: {parsed.error}")

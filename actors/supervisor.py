@@ -220,7 +220,11 @@ class Root(Supervisor):
     def _start_scheduler(self) -> Any:
         parts = self._parts
         return Scheduler.start(
-            store=parts.store, schedules=parts.settings.schedules, metrics=parts.metrics, key="scheduler"
+            store=parts.store,
+            schedules=parts.settings.schedules,
+            plans=parts.settings.plans,
+            metrics=parts.metrics,
+            key="scheduler",
         )
 
     def _start_downloader(self) -> Any:

@@ -216,12 +216,17 @@ SHORTEST_CYCLE = timedelta(seconds=10)
 """A shorter one is a slip of the pen: no parse of many channels ends so soon."""
 
 
+UserId = Annotated[int, Field(gt=0, lt=2**63)]
+
+
 class Schedule(Section):
     name: str = Field(default="all", pattern=r"^[A-Za-z0-9_-]{1,40}$")
     every: Duration | None = None
     cron: str | None = None
     timezone: str = "UTC"
     """The clock that ``cron`` reads; ``every`` needs none."""
+    users: tuple[UserId, ...] = ()
+    """Whose channels are parsed, each user's by a job of its own; empty: everybody's, by one job."""
 
     @field_validator("every")
     @classmethod
@@ -285,6 +290,9 @@ class Plan(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")
     channels: int | None = Field(default=None, ge=0)
     """Channels that a user may follow; null: no limit."""
+    schedules: int | None = Field(default=None, ge=0)
+    """Of the schedules that name a user, how many run for it, the first ones; null: all. Those of everybody don't
+    count."""
 
 
 def plan_of(name: str, plans: tuple[Plan, ...]) -> Plan:

@@ -49,6 +49,7 @@ def _costly(settings: "Settings") -> dict[str, Any]:
                 "every": schedule.every and render_duration(schedule.every),
                 "cron": schedule.cron,
                 "timezone": schedule.timezone,
+                "users": schedule.users,
             }
             for schedule in settings.schedules
         ],

@@ -70,8 +70,14 @@ async def gather(store: Store, planned: Planned, now: datetime, wish: Wish | Non
         readers.append(Reader(account_id=row.account_id, username=row.username, state=row.state, paces=paces))
     known = {reader.account_id for reader in readers}
     traffic = await store.channels.traffic(now)
+    followers: dict[ChannelId, set[AccountId]] = {}
+    for membership in await store.channels.memberships():
+        followers.setdefault(membership.channel_id, set()).add(membership.account_id)
     sources = [
-        _source(row, traffic.get(row.channel_id, 0.0), known, wish)
+        replace(
+            _source(row, traffic.get(row.channel_id, 0.0), known, wish),
+            followers=frozenset(followers.get(row.channel_id, ())),
+        )
         for row in await store.channels.all()
         if row.subscriptions or row.reader_id is not None
     ]

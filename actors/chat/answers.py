@@ -243,12 +243,15 @@ class Answers:
             alerts=sum((await self._store.alerts.open_counts()).values()),
         )
 
-    async def _schedule(self, person: Person, _: AccountRow, __: str) -> None:
+    async def _schedule(self, person: Person, row: AccountRow, _: str) -> None:
         language = person.language
-        if not self._settings.schedules:
+        own = [each for each in self._settings.schedules if person.user_id in each.users]
+        most = plan_of(row.plan, self._settings.plans).schedules
+        theirs = [each for each in self._settings.schedules if not each.users or each in own[:most]]
+        if not theirs:
             await self._say(person, "no_schedule")
             return
-        lines = [schedule_text(each, language) for each in self._settings.schedules]
+        lines = [schedule_text(each, language) for each in theirs]
         await self._mouth.say(person, Note(text="\n".join([text_of("schedule", language), *lines])))
 
     async def _latest(self, person: Person, row: AccountRow, argument: str) -> None:

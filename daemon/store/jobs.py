@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from actors.errand import Difference, ErrandRow, Findings, Kinds
-from actors.messages.ids import AccountId, ChannelId, JobId, JobKind
+from actors.messages.ids import AccountId, ChannelId, JobId
 from actors.messages.jobs import Job
 from actors.messages.rows import Summary
 from daemon.store.errors import ChannelMissing
@@ -104,9 +104,9 @@ class StoredJobs:
         async with self._database.reading() as connection:
             return tuple(_errand(row) for row in await connection.fetch(_UNFINISHED_ERRANDS))
 
-    async def summarize(self, kind: JobKind, account_id: AccountId | None, channel_id: ChannelId) -> Summary:
+    async def summarize(self, account_id: AccountId | None, channel_id: ChannelId) -> Summary:
         """As the port says. Raises: ChannelMissing."""
-        mark = ("user", account_id or 0, channel_id) if kind == "user" else ("all", 0, channel_id)
+        mark = ("all", 0, channel_id) if account_id is None else ("user", account_id, channel_id)
         async with self._database.writing() as connection:
             total = await connection.fetchrow(_COUNTERS, channel_id)
             if total is None:

@@ -12,15 +12,17 @@ from actors.account import Account
 from actors.errors import JobUnknown, UserNotSignedIn, UserUnknown
 from actors.messages.account import DescribeAccount
 from actors.messages.content import Profile
-from actors.messages.ids import JobId
+from actors.messages.ids import AccountId, JobId
 from actors.messages.jobs import AwaitJob, DescribeJob, ParseAll, ParseUser
 from actors.messages.rows import SessionKey
 from actors.metrics import Metrics
+from actors.runs import Fire
 from actors.runtime.errors import ProxyRefused
 from actors.runtime.owner import LoopOwner
 from actors.supervisor import Parts, Root
-from config.model import Collection, Datacenter, Settings, Start
+from config.model import Collection, Datacenter, Plan, Schedule, Settings, Start
 from sandbox.client import Sandbox
+from tests.daemon.store.rows import ask
 from tests.processes import http
 
 ALL = Start(policy="all")
@@ -63,10 +65,10 @@ class Tree:
     def channels(self):
         return self.world["channels"]
 
-    def start(self, start=ALL):
+    def start(self, start=ALL, **settings):
         self.owner = LoopOwner()
         parts = Parts(
-            settings=Settings(collection=Collection(start=start)),
+            settings=Settings(collection=Collection(start=start), **settings),
             store=self.store,
             metrics=self.metrics,
             datacenter=Datacenter(id=203, address=self.sandbox.address, port=self.sandbox.port),
@@ -483,3 +485,30 @@ async def test_a_channel_that_dies_in_the_middle_of_a_job_doesn_t_hold_it(runnin
     done = await scheduler.call(AwaitJob(job_id=job.job_id, wait=timedelta(seconds=20)))
     assert (done.state, done.channels_done) == ("success", len(running.channels))
     assert fresh in await running.held(channel)
+
+
+async def test_a_schedule_parses_the_named_users_channels_and_no_more_than_their_plans_allow(tree, store, dsn, caplog):
+    first, second, third = (AccountId(user["id"]) for user in tree.users)
+    often = timedelta(hours=1)
+    schedules = (
+        Schedule(name="one", every=often, users=(first, second, third, 404)),
+        Schedule(name="two", every=often, users=(first, second)),
+    )
+    await store.people.set_plan(first, "small")
+    await store.people.set_plan(third, "none")
+    plans = (Plan(name="default"), Plan(name="small", schedules=1), Plan(name="none", schedules=0))
+    tree.start(schedules=schedules, plans=plans)
+    await tree.signed_in()
+    for schedule in schedules:
+        await tree.owner.find("scheduler").send(Fire(schedule=schedule, due=tree.owner.clock.now()))
+
+    async def are_told():
+        await store.accounts.all()  # others get their turn
+        return caplog.messages.count("schedule_skipped") == 3
+
+    await tree.until(are_told)
+    told = [record.fields for record in caplog.records if record.msg == "schedule_skipped"]
+    assert [(each["schedule"], each["account_id"]) for each in told] == [("one", third), ("one", 404), ("two", first)]
+    jobs = await ask(dsn, "SELECT kind, user_id FROM jobs ORDER BY user_id")
+    assert jobs == [("schedule", first), ("schedule", second)]
+    await tree.stop()

@@ -30,13 +30,14 @@ def reader(number=1, paces=USUAL):
     return Reader(account_id=AccountId(number), username=None, state="active", paces=paces)
 
 
-def source(number, reader_id=1, posts_per_day=0.0, older=0.0):
+def source(number, reader_id=1, posts_per_day=0.0, older=0.0, followers=()):
     return Source(
         channel_id=ChannelId(number),
         name=f"@c{number}",
         reader_id=None if reader_id is None else AccountId(reader_id),
         posts_per_day=posts_per_day,
         older=older,
+        followers=frozenset(followers),
     )
 
 
@@ -125,3 +126,12 @@ def test_channels_that_nobody_reads_are_named():
     found = made([reader()], [source(1), source(2, reader_id=None), source(3, reader_id=9)])
     assert found.unread == ("@c2", "@c3")
     assert found.fits
+
+
+def test_a_schedule_of_named_users_looks_at_their_channels_alone_each_by_a_call_of_its_own():
+    own = Schedule(name="own", every=timedelta(hours=1), users=(7, 8))
+    both = [source(number, posts_per_day=1e6, followers=(7, 8)) for number in range(100)]
+    others = [source(number, posts_per_day=1e6, followers=(9,)) for number in range(100, 200)]
+    (account,) = made([reader(paces={})], both + others, schedules=(own,)).accounts
+    assert calls(account)[HEADS] == 2 * ROUNDS + 2 * 24
+    assert calls(account)[NEWS] == 100 * (ROUNDS + 2 * 24) + 100 * ROUNDS + 200 * 10_000

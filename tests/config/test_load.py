@@ -226,6 +226,8 @@ def test_other_lists_of_them_are_refused(text):
         ("{cron: '0 0 30 2 *'}", "schedules[0].cron: expected five cron fields such as"),
         ("{cron: '* * * * * *'}", "schedules[0].cron: expected five cron fields such as"),
         ("{every: 1h, timezone: ../passwd}", "schedules[0].timezone: expected a time zone such as Europe/Moscow"),
+        ("{every: 1h, users: [0]}", "schedules[0].users[0]: expected more than 0, got 0"),
+        ("{every: 1h, users: ['@ann']}", "schedules[0].users[0]: expected a whole number, got '@ann'"),
         ("{every: 1h, name: a b}", "schedules[0].name: expected text that matches"),
         ("{every: 1h}, {every: 2h}", "schedules: expected a name of its own for each, got 'all' 2 times"),
         ("", None),

@@ -11,8 +11,8 @@ from tests.daemon.store.rows import DAY, NEWS, SPORT, USER, follow, membership, 
 JOB = Job(job_id=JobId("j1"), kind="user", user_id=USER, state="running", channels_total=3, started_at=DAY)
 
 
-async def counts(store, kind, account_id, channel_id=NEWS):
-    summary = await store.jobs.summarize(kind, account_id, channel_id)
+async def counts(store, account_id, channel_id=NEWS):
+    summary = await store.jobs.summarize(account_id, channel_id)
     return summary.added, summary.edited
 
 
@@ -43,31 +43,30 @@ async def test_what_an_earlier_process_left_unfinished_is_failed(store):
 
 
 async def test_the_first_summary_counts_all_but_backfill_and_the_next_what_came_since(followed):
-    assert await counts(followed, "all", None) == (2, 0)
-    assert await counts(followed, "all", None) == (0, 0)
+    assert await counts(followed, None) == (2, 0)
+    assert await counts(followed, None) == (0, 0)
     await followed.posts.record([record(post(1, "new", edited=1), post(3), road="catchup")])
-    assert await counts(followed, "all", None) == (1, 1)
-    assert await counts(followed, "all", None, SPORT) == (0, 0)
+    assert await counts(followed, None) == (1, 1)
+    assert await counts(followed, None, SPORT) == (0, 0)
 
 
-async def test_all_and_schedule_share_a_mark_and_each_user_has_another(followed):
-    assert await counts(followed, "schedule", None) == (2, 0)
-    assert await counts(followed, "all", USER) == (0, 0)
-    assert await counts(followed, "user", USER) == (2, 0)
-    assert await counts(followed, "user", AccountId(8)) == (2, 0)
-    assert await counts(followed, "user", USER) == (0, 0)
+async def test_each_user_has_a_mark_of_its_own(followed):
+    assert await counts(followed, None) == (2, 0)
+    assert await counts(followed, USER) == (2, 0)
+    assert await counts(followed, AccountId(8)) == (2, 0)
+    assert await counts(followed, USER) == (0, 0)
 
 
 async def test_of_summaries_at_once_one_reports_the_posts(followed):
-    told = await asyncio.gather(*(counts(followed, "all", None) for _ in range(4)))
+    told = await asyncio.gather(*(counts(followed, None) for _ in range(4)))
     assert sorted(told) == [(0, 0), (0, 0), (0, 0), (2, 0)]
 
 
 async def test_edits_by_backfill_are_not_summed_up(followed):
     await followed.posts.record([record(post(1, "new", edited=1), road="backfill")])
-    assert await counts(followed, "all", None) == (2, 0)
+    assert await counts(followed, None) == (2, 0)
 
 
 async def test_a_channel_without_a_row_has_no_summary(store):
     with pytest.raises(ChannelMissing):
-        await store.jobs.summarize("all", None, NEWS)
+        await store.jobs.summarize(None, NEWS)

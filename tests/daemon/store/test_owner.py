@@ -82,7 +82,7 @@ async def test_after_a_take_over_the_former_owner_writes_nothing(dsn, opened, se
         opened.store.posts.record([record(post(1), covered=(1, 1))]),
         opened.store.channels.set_reader(NEWS, USER),
         opened.store.accounts.wipe_session(USER),
-        opened.store.jobs.summarize("all", None, NEWS),
+        opened.store.jobs.summarize(None, NEWS),
         opened.owner.heartbeat(),
         opened.owner.confirm(),
     ):

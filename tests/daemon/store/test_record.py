@@ -163,13 +163,13 @@ async def test_one_post_twice_in_a_batch_is_added_by_the_first_and_ends_as_the_n
     )
     assert [(a.added, a.edited) for a in answers] == [(1, 0), (0, 0), (0, 0)]
     assert await texts(posts) == {1: "edited"}
-    assert (await store.jobs.summarize("all", None, NEWS)).added == 1
+    assert (await store.jobs.summarize(None, NEWS)).added == 1
 
 
 async def test_an_edit_that_backfill_repeats_counts_for_the_push(store, posts):
     await one(posts, post(1, "first"))
     await posts.record([record(post(1, "second", edited=1)), record(post(1, "second", edited=1), road="backfill")])
-    assert (await store.jobs.summarize("all", None, NEWS)).edited == 1
+    assert (await store.jobs.summarize(None, NEWS)).edited == 1
 
 
 async def test_a_deleted_post_stays_and_is_never_resurrected(dsn, store, posts):
@@ -362,7 +362,7 @@ async def test_figures_of_stored_posts_are_kept_and_others_passed_over(dsn, post
 async def test_backfill_is_counted_apart(store, posts):
     await one(posts, post(9), road="catchup")
     await one(posts, post(1), post(2), road="backfill")
-    summary = await store.jobs.summarize("all", None, NEWS)
+    summary = await store.jobs.summarize(None, NEWS)
     assert (summary.added, (await store.channels.one(NEWS)).posts) == (1, 3)
 
 
