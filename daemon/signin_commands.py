@@ -21,6 +21,10 @@ QR_POLL = 5
 """Seconds after which it is looked whether a new code is to be shown."""
 ENTRIES = 3
 """Wrong entries that are forgiven where a person types them."""
+NOWHERE_ELSE = (
+    "Use this session nowhere else from now on: Telegram ends one that is connected twice. A fresh one is safer: "
+    "'telewarden login --qr'."
+)
 SESSION_MOST = 64 * 1024 * 1024
 
 
@@ -162,6 +166,7 @@ def import_(target: Target, file: BinaryIO, *, as_json: bool) -> None:
             raise
         user_id = _alone(target, lambda settings: _import_alone(settings, text)).account_id
     _tell(user_id, as_json=as_json)
+    click.echo(NOWHERE_ELSE, err=True)
 
 
 def _import_alone(settings: "Settings", text: str) -> "Profile":

@@ -65,7 +65,9 @@ async def test_a_login_that_fails_says_why(telewarden, signing):  # noqa: F811
 
 async def test_a_session_is_imported_by_the_daemon(telewarden, signing):  # noqa: F811
     url = ("--url", signing.server.url)
-    assert await telewarden("session", "import", *url, stdin=SESSION) == (0, "User 7: signed in\n", "")
+    code, out, err = await telewarden("session", "import", *url, stdin=SESSION)
+    assert (code, out) == (0, "User 7: signed in\n")
+    assert "nowhere else" in err
     (telewarden.folder / "text").write_text("2other\n")
     code, out, err = await telewarden("session", "import", "text", *url)
     assert (code, out) == (1, "")
