@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 CONFIG ?= config/sandbox.yaml
 TOOLS := iproute2 util-linux procps curl systemd
 
-.PHONY: install run test conformance lint mutants fuzz adversity bench tools lock clean
+.PHONY: install run test conformance lint docs mutants fuzz adversity bench tools lock clean
 
 install: $(STAMP)
 
@@ -43,6 +43,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The pages of docs/ that are made from the code.
+docs: $(STAMP)
+	@$(BIN)/python -m tests.generated
 
 # Takes out one cure at a time (tests/mutants/) and shows that its test goes red: make mutants MUTANTS_ARGS=trap_04
 mutants: $(STAMP)
