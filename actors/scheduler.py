@@ -17,7 +17,17 @@ from actors.heads import PEEK
 from actors.messages.account import PeekChannels
 from actors.messages.channel import ParseChannel
 from actors.messages.ids import AccountId, ChannelId, JobId, JobKind
-from actors.messages.jobs import AwaitJob, ChannelParsed, ChannelUp, DescribeJob, Job, ParseAll, ParseUser
+from actors.messages.jobs import (
+    AwaitJob,
+    ChannelParsed,
+    ChannelUp,
+    DescribeJob,
+    DescribeSchedules,
+    Job,
+    ParseAll,
+    ParseUser,
+    ScheduleTimes,
+)
 from actors.messages.roster import MembershipLost, ReadersFor
 from actors.metrics import Metrics
 from actors.neighbours import ASK_FAULTS, or_again, post
@@ -39,6 +49,7 @@ from actors.runtime.actor import TaskActor
 from actors.runtime.reply import Later
 from config.model import Plan, Schedule, plan_of
 from config.schedule import next_firing
+from config.values import render_duration
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +67,9 @@ JOBS_KEPT = 1000
 """Finished jobs kept in memory; older ones are read from the store."""
 
 
+Question = ParseUser | ParseAll | AwaitJob | DescribeJob | DescribeSchedules
 SchedulerMessage = (
-    ParseUser
-    | ParseAll
-    | AwaitJob
-    | DescribeJob
+    Question
     | ChannelParsed
     | Fire
     | StartRun
@@ -94,6 +103,8 @@ class Scheduler(TaskActor):
         self._plans = plans
         self._metrics = metrics
         self._new_id = new_id
+        self._due: dict[str, datetime] = {}
+        """When each schedule fires next, by its name."""
         self._runs: dict[JobId, Run] = {}
         self._running: dict[tuple[JobKind, AccountId | None], JobId] = {}
         self._finished: dict[JobId, Job] = {}
@@ -121,14 +132,8 @@ class Scheduler(TaskActor):
 
     def on_receive(self, message: SchedulerMessage) -> object:
         match message:
-            case ParseUser():
-                return self._parse_user(message)
-            case ParseAll(kind=kind):
-                return self._parse_all(kind)
-            case AwaitJob():
-                return self._await_job(message)
-            case DescribeJob(job_id=job_id):
-                return self._describe(job_id)
+            case ParseUser() | ParseAll() | AwaitJob() | DescribeJob() | DescribeSchedules():
+                return self._answer(message)
             case ChannelParsed():
                 return or_again(self, self._take_parsed(message), message)
             case Fire():
@@ -153,10 +158,25 @@ class Scheduler(TaskActor):
                 assert_never(message)
         return None
 
+    def _answer(self, question: Question) -> object:
+        match question:
+            case ParseUser():
+                return self._parse_user(question)
+            case ParseAll(kind=kind):
+                return self._parse_all(kind)
+            case AwaitJob():
+                return self._await_job(question)
+            case DescribeJob(job_id=job_id):
+                return self._describe(job_id)
+            case DescribeSchedules(count=count):
+                return tuple(self._times(schedule, count) for schedule in self._schedules)
+            case _:
+                assert_never(question)
+
     # --- schedules -------------------------------------------------------------------------------------------------
 
     def _arm(self, schedule: Schedule, after: datetime, last: datetime | None) -> None:
-        due = next_firing(schedule, after, last)
+        due = self._due[schedule.name] = next_firing(schedule, after, last)
         self.tell_later(max(0.0, (due - self.owner.clock.now()).total_seconds()), Fire(schedule=schedule, due=due))
 
     async def _fire(self, fire: Fire) -> None:
@@ -166,6 +186,19 @@ class Scheduler(TaskActor):
         else:
             await self._parse_all("schedule")
         self._arm(fire.schedule, max(self.owner.clock.now(), fire.due), fire.due)
+
+    def _times(self, schedule: Schedule, count: int) -> ScheduleTimes:
+        times = [self._due[schedule.name]]
+        while len(times) < count:
+            times.append(next_firing(schedule, times[-1], times[-1]))
+        return ScheduleTimes(
+            name=schedule.name,
+            every=None if schedule.every is None else render_duration(schedule.every),
+            cron=schedule.cron,
+            timezone=schedule.timezone,
+            users=schedule.users,
+            next=tuple(times),
+        )
 
     async def _parse_for(self, account_id: AccountId, schedule: Schedule) -> None:
         """Begin one user's run, or say why there is none."""

@@ -27,6 +27,7 @@ from daemon.options import (
 from daemon.people_commands import invite, user
 from daemon.plan_command import plan
 from daemon.probe_command import probe
+from daemon.schedule_command import schedule
 from daemon.signin_commands import login, session
 from daemon.stats_command import stats
 
@@ -268,6 +269,7 @@ cli.add_command(login)
 cli.add_command(session)
 cli.add_command(plan)
 cli.add_command(probe)
+cli.add_command(schedule)
 cli.add_command(stats)
 cli.add_command(unfollow)
 cli.add_command(user)

@@ -55,6 +55,27 @@ class DescribeJob(Request[Job]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleTimes:
+    """A schedule as it is set, and when it fires; also what HTTP answers."""
+
+    name: str
+    every: str | None
+    cron: str | None
+    timezone: str
+    users: tuple[int, ...]
+    """Whose channels are parsed; empty: everybody's."""
+    next: tuple[datetime, ...]
+    """The firings to come, the next one first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeSchedules(Request[tuple[ScheduleTimes, ...]]):
+    """Each schedule with its next ``count`` firings, in the order of the settings."""
+
+    count: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelUp:
     """A channel's actor has started: a job that waits for its predecessor asks anew."""
 

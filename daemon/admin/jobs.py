@@ -8,14 +8,15 @@ from aiohttp import web
 from actors.errand import ERRANDS, DescribeErrand
 from actors.errors import JobUnknown
 from actors.messages.ids import JobId
-from actors.messages.jobs import AwaitJob, DescribeJob, Job, ParseAll, ParseUser
+from actors.messages.jobs import AwaitJob, DescribeJob, DescribeSchedules, Job, ParseAll, ParseUser
 from actors.runtime.message import Request
 from daemon.admin.access import Role
-from daemon.admin.asking import ASK_TIMEOUT, Ending, ask, query, respond, seconds, user_id
+from daemon.admin.asking import ASK_TIMEOUT, Ending, ask, integer, query, respond, seconds, user_id
 from daemon.admin.routes import Route
 
 SCHEDULER = "scheduler"
 DONE = frozenset({"success", "failed", "cancelled"})
+FIRINGS_MOST = 100
 _JOB_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
 
 
@@ -53,6 +54,12 @@ async def job(request: web.Request) -> web.Response:
     return _answer(found, 200)
 
 
+async def schedules(request: web.Request) -> web.Response:
+    """Every schedule with its firings to come, ``?next`` of each, 3 unless it is said."""
+    count = integer(query(request, "next"), "next", default=3, low=1, high=FIRINGS_MOST)
+    return respond({"schedules": await ask(request, SCHEDULER, DescribeSchedules(count=count))})
+
+
 def _answer(job: Job, status: int) -> web.Response:
     return respond(job, status=status, headers={"Location": f"/jobs/{job.job_id}"} if status == 202 else None)
 
@@ -61,4 +68,5 @@ ROUTES = (
     Route("POST", "/parse/user/{user_id}", parse_user, Role.OPERATOR),
     Route("POST", "/parse/all", parse_all, Role.OPERATOR),
     Route("GET", "/jobs/{job_id}", job, Role.VIEWER),
+    Route("GET", "/schedules", schedules, Role.VIEWER),
 )

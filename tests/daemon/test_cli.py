@@ -127,11 +127,11 @@ def test_every_command_explains_itself_and_its_options():
     assert set(commands) == {
         "run", "sandbox", "users", "channels", "clients", "login", "session", "parse", "posts", "check", "health",
         "alerts", "backfill", "cancel", "ledger", "plan", "probe", "stats", "verify", "version",
-        "invite", "keys", "user", "follow", "unfollow", "import",
+        "invite", "keys", "user", "follow", "unfollow", "import", "schedule",
     }  # fmt: skip
     groups = {"session", "invite", "keys", "user"}
     inside = {"session import", "keys rotate", "invite create", "invite list", "invite revoke"}
-    inside |= {"user role", "user plan", "user logout", "user remove"}
+    inside |= {"user role", "user plan", "user logout", "user remove", "user disable", "user enable"}
     for name in {*commands, *inside} - {"sandbox"}:
         code, out, _ = here(*name.split(), "--help")
         assert code == 0

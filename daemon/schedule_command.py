@@ -1,0 +1,31 @@
+"""``telewarden schedule``: what is parsed when."""
+
+from typing import Any
+
+import click
+
+from daemon.options import Target, daemon_options, show
+
+
+@click.command()
+@click.option("--next", "count", type=click.IntRange(1, 100), default=3, help="Firings shown of each. Default: 3.")
+@daemon_options
+def schedule(target: Target, count: int, *, as_json: bool) -> None:
+    """List the running daemon's schedules and when each fires next, in UTC.
+
+    A daylight saving change moves a cron schedule in UTC; one by 'every' keeps its grid.
+    """
+    document = target.daemon().get("/schedules", {"next": count}).document
+    if as_json:
+        show(document)
+        return
+    for each in document["schedules"]:
+        click.echo(line(each))
+
+
+def line(schedule: dict[str, Any]) -> str:
+    rule = f"every {schedule['every']}" if schedule["every"] else f"{schedule['cron']} ({schedule['timezone']})"
+    users = ", ".join(map(str, schedule["users"]))
+    whose = f", users {users}" if users else ""
+    times = ", ".join(time[:19].replace("T", " ") for time in schedule["next"])
+    return f"Schedule {schedule['name']}: {rule}{whose}; next {times}"
