@@ -41,6 +41,10 @@ def forward_messages(call: Call, request: Any) -> Any:
     channel = peers.channel(call, request.from_peer)
     if channel.noforwards:
         raise RefusedError(400, "CHAT_FORWARDS_RESTRICTED")
+    if not request.id:
+        raise RefusedError(400, "MESSAGE_IDS_EMPTY")
+    if len(request.random_id) != len(request.id):
+        raise RefusedError(400, "RANDOM_ID_INVALID")
     answers = []
     for post_id, random_id in zip(request.id, request.random_id, strict=True):
         post = channel.posts.get(post_id)

@@ -107,10 +107,18 @@ async def a_forwarded_post_says_where_it_is_from(stage: Stage) -> None:
     assert (told.text, told.message.fwd_from.channel_post) == ("worth reading", post)
     assert told.message.fwd_from.from_id == types.PeerChannel(channel["id"])
     peer = await ann.get_input_entity("sandbox_bot")
-    ask = functions.messages.ForwardMessagesRequest(
-        await ann.get_input_entity(channel["username"]), [10**6], peer, random_id=[secrets.randbits(62)]
-    )
-    await refuses(ann, errors.MessageIdInvalidError, ask)
+    for ids, numbers, error in (
+        ([10**6], 1, errors.MessageIdInvalidError),
+        ([], 0, errors.MessageIdsEmptyError),
+        ([post], 2, errors.RandomIdInvalidError),
+    ):
+        ask = functions.messages.ForwardMessagesRequest(
+            await ann.get_input_entity(channel["username"]),
+            ids,
+            peer,
+            random_id=[secrets.randbits(62) for _ in range(numbers)],
+        )
+        await refuses(ann, error, ask)
 
 
 @case("messages.getDialogFilters")

@@ -14,6 +14,7 @@ from actors.messages.recorder import Record
 from actors.metrics import Metrics
 from actors.runtime.actor import TaskActor
 from actors.scheduler import Scheduler
+from config.model import Settings
 from tests.daemon.admin.conftest import NOW, Face
 from tests.daemon.store.rows import NEWS, SPORT, follow, membership
 from tests.daemon.test_cli import Telewarden
@@ -37,7 +38,7 @@ async def face(owner, serve, registry, store):
     begun = Record(channel_id=NEWS, road="catchup", covered=(500, 600), start_id=500, top_id=600, channel_pts=7)
     await store.posts.record([begun])
     metrics = Metrics(registry)
-    Scheduler.start(store=store, schedules=(), metrics=metrics, key="scheduler")
+    Scheduler.start(store=store, schedules=(), plans=Settings().plans, metrics=metrics, key="scheduler")
     Errands.start(store=store, metrics=metrics, rng=random.Random(1), key="errands")
     server = serve(store, {})
     await server.start()
