@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from daemon.alert_commands import alerts
+from daemon.doctor_command import doctor
 from daemon.follow_commands import follow, import_, unfollow
 from daemon.key_commands import keys
 from daemon.ledger_commands import backfill, cancel, ledger, verify
@@ -261,6 +262,7 @@ cli.add_command(cancel)
 cli.add_command(ledger)
 cli.add_command(alerts)
 cli.add_command(verify)
+cli.add_command(doctor)
 cli.add_command(follow)
 cli.add_command(import_)
 cli.add_command(invite)

@@ -115,6 +115,14 @@ def load_master_keys(state_dir: Path, master_key_file: Path | None) -> MasterKey
     return _load(own, file=own)
 
 
+def has_master_key(state_dir: Path, master_key_file: Path | None) -> bool:
+    """Whether ``load_master_keys`` would find one; nothing is made."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    credential = None if folder is None else Path(folder) / "master_key"
+    found = master_key_file or (credential if credential is not None and credential.exists() else None)
+    return (found or state_dir / "master.key").exists()
+
+
 def _load(path: Path, *, file: Path | None = None, closed_to: int = stat.S_IRWXG | stat.S_IRWXO) -> MasterKeys:
     beside = [other for other in (former_of(path), next_of(path)) if other.exists()]
     return MasterKeys(

@@ -26,7 +26,7 @@ from telethon.tl.alltlobjects import LAYER
 from actors.errors import ActorsError, LoopbackViolated
 from actors.telegram.arithmetic import install
 from actors.telegram.fence import Fence
-from actors.telegram.proxy import host_of, is_mtproxy, options_of
+from actors.telegram.proxy import address_of, is_mtproxy, options_of
 from actors.telegram.session import AccountSession
 from actors.telegram.swift import read_swiftly
 from config.model import Datacenter, Telegram
@@ -261,7 +261,7 @@ def build_client(
     _place(session, datacenter)
     if loopback_only and not is_loopback(session.server_address):
         raise LoopbackViolated("in sandbox mode only sessions of a loopback data centre may be used")
-    if loopback_only and proxy is not None and not is_loopback(host_of(proxy)):
+    if loopback_only and proxy is not None and not is_loopback(address_of(proxy)[0]):
         raise LoopbackViolated("in sandbox mode only a proxy on a loopback address may be used")
     # Cached on the class, so one data centre's addresses would outlive it.
     AccountClient._config = None  # noqa: SLF001

@@ -35,6 +35,10 @@ def options_of(url: str) -> Any:
     }
 
 
-def host_of(url: str) -> str:
+def address_of(url: str) -> tuple[str, int]:
+    """Host and port."""
     parts = urlsplit(url)
-    return parse_qs(parts.query)["server"][0] if is_mtproxy(url) else parts.hostname or ""
+    if is_mtproxy(url):
+        told = parse_qs(parts.query)
+        return told["server"][0], int(told["port"][0])
+    return parts.hostname or "", parts.port or 0

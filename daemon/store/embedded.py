@@ -121,6 +121,10 @@ class EmbeddedPostgres:
         while await asyncio.to_thread(server_of, self.data) is not None:  # noqa: ASYNC110 - below
             await asyncio.sleep(0.5)  # a process that isn't our child has no event
 
+    async def runs(self) -> bool:
+        """Whether a server of this folder takes connections now; none is started."""
+        return await self._answers()
+
     async def _outlasts(self) -> bool:
         """Whether a server that an earlier daemon left behind takes connections; False once there is none."""
         loop = asyncio.get_running_loop()

@@ -42,7 +42,7 @@ async def migrate(dsn: str) -> int:
     known = await asyncio.to_thread(migrations)
     # A schema change may take longer than any statement of the daemon's own.
     settings = SERVER_SETTINGS | {"statement_timeout": "0"}
-    connection = await _connect(dsn, settings)
+    connection = await connect(dsn, settings)
     with translated():
         try:
             await _lock(connection)
@@ -51,7 +51,7 @@ async def migrate(dsn: str) -> int:
             await connection.close()  # and with it the lock
 
 
-async def _connect(dsn: str, settings: dict[str, str]) -> RawConnection:
+async def connect(dsn: str, settings: dict[str, str]) -> RawConnection:
     """The first connection of all: what is wrong with the setting shows here, and is told by its name."""
     try:
         return await asyncpg.connect(dsn, server_settings=settings, timeout=10)

@@ -1,0 +1,53 @@
+"""``telewarden doctor``: what keeps a daemon from working, and what to do."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.http_client import DaemonRefused, DaemonUnreachable
+from daemon.options import FAILED, Target, daemon_options, show
+
+if TYPE_CHECKING:
+    from daemon.doctor import Finding
+
+MARKS = {"ok": "ok  ", "warn": "WARN", "bad": "BAD "}
+
+
+@click.command()
+@daemon_options
+def doctor(target: Target, *, as_json: bool) -> None:
+    """Look at settings, keys, database, disk, clock, sessions, and at the way to Telegram; say what to do.
+
+    Nothing is changed and nobody signs in; it works beside a running daemon and without one. Exit code 1 when something
+    is bad.
+    """
+    import asyncio
+
+    from daemon.doctor import examine
+
+    settings = target.settings()
+    findings = (*asyncio.run(examine(settings)), _daemon(target))
+    bad = any(finding.level == "bad" for finding in findings)
+    if as_json:
+        show({"healthy": not bad, "findings": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            click.echo(f"{MARKS[finding.level]} {finding.about}: {finding.text}")
+    if bad:
+        raise SystemExit(FAILED)
+
+
+def _daemon(target: Target) -> "Finding":
+    from daemon.doctor import Finding
+
+    try:
+        daemon = target.daemon()
+        daemon.get("/readyz")
+    except click.ClickException as fault:
+        return Finding(level="warn", about="daemon", text=fault.message)
+    except DaemonUnreachable as gone:
+        return Finding(level="warn", about="daemon", text=f"{gone}: start it with 'telewarden run'")
+    except DaemonRefused as refused:
+        return Finding(level="bad", about="daemon", text=refused.detail)
+    return Finding(level="ok", about="daemon", text=f"{daemon.url} is ready")

@@ -1,0 +1,90 @@
+"""Looks at a database without changing it: for the doctor, beside a daemon that runs or in place of one."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+
+from actors.errors import SessionRejected
+from actors.messages.ids import AccountId
+from actors.ports import Keys
+from daemon.store.faults import translated
+from daemon.store.migrate import connect, migrations
+from daemon.store.pool import SERVER_SETTINGS, RawConnection
+
+_SCHEMA = "SELECT coalesce(max(version), 0) FROM schema_migrations"
+_OWNER = "SELECT host, pid, heartbeat_at, released_at IS NOT NULL AS released FROM owner"
+_SESSIONS = "SELECT account_id, sealed FROM sessions ORDER BY account_id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Who the database belongs to, as its owner row says."""
+
+    host: str
+    pid: int
+    seen_at: datetime
+    released: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    version: str
+    """PostgreSQL's own."""
+    schema: int
+    """The newest migration that was applied; 0 for none."""
+    newest: int
+    """The newest one that this program knows."""
+    clock_ahead: float
+    """Seconds that the server's clock is ahead of this machine's, by half the round trip at most."""
+    owner: Held | None
+    sessions: int
+    closed: tuple[AccountId, ...]
+    """Whose session no key at hand opens."""
+
+
+async def inspect(dsn: str, keys: Keys | None) -> Inspection:
+    """``keys``: None where there is no master key. Raises: StoreUnavailable, DatabaseRefused."""
+    connection = await connect(dsn, SERVER_SETTINGS | {"default_transaction_read_only": "on"})
+    with translated():
+        try:
+            return await _inspect(connection, keys)
+        finally:
+            await connection.close()
+
+
+async def _inspect(connection: RawConnection, keys: Keys | None) -> Inspection:
+    asked = datetime.now(UTC)
+    told: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    ahead = (told - (asked + (datetime.now(UTC) - asked) / 2)).total_seconds()
+    version = ".".join(map(str, connection.get_server_version()[:2]))
+    try:
+        schema: int = await connection.fetchval(_SCHEMA)
+    except asyncpg.UndefinedTableError:
+        schema = 0
+    owner, sealed = None, []
+    if schema:
+        row = await connection.fetchrow(_OWNER)
+        if row is not None:
+            owner = Held(host=row["host"], pid=row["pid"], seen_at=row["heartbeat_at"], released=row["released"])
+        sealed = await connection.fetch(_SESSIONS)
+    closed = tuple(row["account_id"] for row in sealed if not _opens(keys, row["account_id"], row["sealed"]))
+    return Inspection(
+        version=version,
+        schema=schema,
+        newest=migrations()[-1].version,
+        clock_ahead=ahead,
+        owner=owner,
+        sessions=len(sealed),
+        closed=closed,
+    )
+
+
+def _opens(keys: Keys | None, account_id: AccountId, sealed: bytes) -> bool:
+    if keys is None:
+        return False
+    try:
+        keys.open(account_id, sealed)
+    except SessionRejected:
+        return False
+    return True
