@@ -22,12 +22,7 @@ def doctor(target: Target, *, as_json: bool) -> None:
     Nothing is changed and nobody signs in; it works beside a running daemon and without one. Exit code 1 when something
     is bad.
     """
-    import asyncio
-
-    from daemon.doctor import examine
-
-    settings = target.settings()
-    findings = (*asyncio.run(examine(settings)), _daemon(target))
+    findings = (*_examined(target), _daemon(target))
     bad = any(finding.level == "bad" for finding in findings)
     if as_json:
         show({"healthy": not bad, "findings": [asdict(finding) for finding in findings]})
@@ -36,6 +31,20 @@ def doctor(target: Target, *, as_json: bool) -> None:
             click.echo(f"{MARKS[finding.level]} {finding.about}: {finding.text}")
     if bad:
         raise SystemExit(FAILED)
+
+
+def _examined(target: Target) -> "list[Finding]":
+    from actors.runtime.owner import LoopOwner, run_owner
+    from daemon.doctor import Finding, examine
+
+    settings, findings = target.settings(), list[Finding]()
+
+    async def main(_: LoopOwner) -> int:
+        findings.extend(await examine(settings))
+        return 0
+
+    run_owner(main)
+    return findings
 
 
 def _daemon(target: Target) -> "Finding":

@@ -1,5 +1,6 @@
 """PostgreSQL for every test that asks for it: real, one server a run, one database a test."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.state_lock import StateLock
 from daemon.store.store import OpenStore, open_store
 from tests.postgres import Databases, make_template
+
+# Tests start hundreds of short processes: where Python is told to keep no compiled files, each compiles all of it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

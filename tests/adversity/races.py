@@ -229,6 +229,7 @@ async def play(folder, races, *, seed, fence=True, told=lambda _: None):
     return scene.played
 
 
+# In `make adversity` alone: what the fence keeps back is shown by its own tests too.
 CONTROL = (Race(stop_at=0.5, stop=8.0, restart_at=None),) * 5
 """The owner is continued while the other calls already."""
 

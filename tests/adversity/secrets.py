@@ -306,7 +306,7 @@ class Chaos:
             ended = "unanswered"
             with suppress(TimeoutError):
                 while True:
-                    note = await chat.hear_note(within=20)
+                    note = await chat.hear_note(within=8)
                     self.look(str(note), BOT)
                     if note.reply_markup and "Личные чаты" in note.message:
                         await chat.press(note, "Согласен")

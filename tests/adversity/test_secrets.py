@@ -6,7 +6,7 @@ import pytest
 
 from tests.adversity.secrets import ANSWERS, ENDS, NO_SECRETS, Secrets, play
 
-LIVES = 2
+LIVES = 1
 
 
 @pytest.mark.timeout(240)

@@ -54,6 +54,9 @@ from tests.fuzz import fuzz
 from tests.sandbox import rawclient
 from tests.sandbox.rawclient import LAYER, KeyExchange, Sealer, initialised, packed
 
+# Of strategies over all of Telegram's methods, made only for its statistics when a draw is repeated.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr:hypothesis.errors.HypothesisWarning")
+
 VECTOR = b"\x15\xc4\xb5\x1c"
 KEY = bytes(range(256))
 
