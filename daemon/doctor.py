@@ -178,9 +178,11 @@ def judge_sessions(found: Inspection) -> Finding:
 
 
 async def _reach(settings: Settings) -> list[Finding]:
-    """Whether a connection can be made; nothing is sent."""
+    """Whether a connection can be made, where the daemon would make one; nothing is sent."""
     if settings.sandbox.enabled:
         return [Finding(level="ok", about="data centre", text="the sandbox's own: nothing leaves this machine")]
+    if missing_credentials(settings) is not None:
+        return [Finding(level="ok", about="data centre", text="not looked at before accounts can sign in")]
     telegram = settings.telegram
     urls = [each.url for each in telegram.proxies] + ([] if telegram.proxy is None else [telegram.proxy])
     places = [("proxy", *place) for place in sorted({address_of(url.get_secret_value()) for url in urls})]

@@ -133,6 +133,12 @@ async def test_what_is_wrong_is_told_with_what_to_do_and_nothing_is_made(telewar
     assert list(telewarden.folder.iterdir()) == []
 
 
+async def test_before_accounts_can_sign_in_telegram_isnt_connected_to(telewarden):  # noqa: F811
+    found = await examined(telewarden)
+    assert found["data centre"] == ("ok", "not looked at before accounts can sign in")
+    assert (found["settings"][0], "my.telegram.org" in found["settings"][1]) == ("warn", True)
+
+
 async def test_without_a_database_of_ones_own_the_embedded_one_is_looked_for(telewarden):  # noqa: F811
     code, out, err = await telewarden("doctor", TELEWARDEN__SANDBOX__ENABLED="true", TELEWARDEN__ADMIN__PORT="1")
     assert (code, err) == (0, "")
