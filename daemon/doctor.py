@@ -18,7 +18,8 @@ from config.model import Settings
 from daemon.keys import MasterKeyRefused, MasterKeys, has_master_key, load_master_keys
 from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.errors import EmbeddedRefused, StoreRefused
-from daemon.store.inspection import Held, Inspection, inspect
+from daemon.store.inspection import Inspection, inspect
+from daemon.store.owner import Holder
 from daemon.store.programs import find_programs
 
 Level = Literal["ok", "warn", "bad"]
@@ -151,11 +152,11 @@ def judge_clock(ahead: float) -> Finding:
     )
 
 
-def judge_owner(owner: Held | None, now: datetime) -> Finding:
+def judge_owner(owner: Holder | None, now: datetime) -> Finding:
     if owner is None or owner.released:
         return Finding(level="ok", about="owner", text="no daemon holds the database: any may start")
-    seen = f"process {owner.pid} on {owner.host}, last seen {owner.seen_at:%Y-%m-%d %H:%M:%S} UTC"
-    if now - owner.seen_at <= SEEN_LATELY:
+    seen = f"process {owner.claim.pid} on {owner.claim.host}, last seen {owner.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC"
+    if now - owner.heartbeat_at <= SEEN_LATELY:
         return Finding(level="ok", about="owner", text=f"{seen}, holds the database")
     text = (
         f"{seen}, didn't release the database: start it there again, or, if that machine is off for good, "

@@ -10,21 +10,11 @@ from actors.messages.ids import AccountId
 from actors.ports import Keys
 from daemon.store.faults import translated
 from daemon.store.migrate import connect, migrations
+from daemon.store.owner import Holder, find_holder
 from daemon.store.pool import SERVER_SETTINGS, RawConnection
 
 _SCHEMA = "SELECT coalesce(max(version), 0) FROM schema_migrations"
-_OWNER = "SELECT host, pid, heartbeat_at, released_at IS NOT NULL AS released FROM owner"
 _SESSIONS = "SELECT account_id, sealed FROM sessions ORDER BY account_id"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """Who the database belongs to, as its owner row says."""
-
-    host: str
-    pid: int
-    seen_at: datetime
-    released: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +27,7 @@ class Inspection:
     """The newest one that this program knows."""
     clock_ahead: float
     """Seconds that the server's clock is ahead of this machine's, by half the round trip at most."""
-    owner: Held | None
+    owner: Holder | None
     sessions: int
     closed: tuple[AccountId, ...]
     """Whose session no key at hand opens."""
@@ -62,12 +52,8 @@ async def _inspect(connection: RawConnection, keys: Keys | None) -> Inspection:
         schema: int = await connection.fetchval(_SCHEMA)
     except asyncpg.UndefinedTableError:
         schema = 0
-    owner, sealed = None, []
-    if schema:
-        row = await connection.fetchrow(_OWNER)
-        if row is not None:
-            owner = Held(host=row["host"], pid=row["pid"], seen_at=row["heartbeat_at"], released=row["released"])
-        sealed = await connection.fetch(_SESSIONS)
+    owner = await find_holder(connection) if schema else None
+    sealed = await connection.fetch(_SESSIONS) if schema else []
     closed = tuple(row["account_id"] for row in sealed if not _opens(keys, row["account_id"], row["sealed"]))
     return Inspection(
         version=version,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from actors.errors import OwnershipLost
 from daemon.store.errors import OwnedElsewhere
-from daemon.store.pool import Database
+from daemon.store.pool import Connection, Database, RawConnection
 from daemon.store.state_lock import StateLock
 
 _LOCK = "LOCK TABLE owner IN SHARE ROW EXCLUSIVE MODE"
@@ -74,6 +74,14 @@ def refusal(holder: Holder | None, claim: Claim, *, pid_lives: bool) -> str | No
     )
 
 
+async def find_holder(connection: Connection | RawConnection) -> Holder | None:
+    row = await connection.fetchrow(_FIND)
+    if row is None:
+        return None
+    claim = Claim(host=row["host"], boot_id=row["boot_id"], pid=row["pid"], state=row["state"])
+    return Holder(claim=claim, heartbeat_at=row["heartbeat_at"], released=row["released_at"] is not None)
+
+
 class Owner:
     """This process's claim to the database."""
 
@@ -90,11 +98,9 @@ class Owner:
         claim = Claim(host=_host(), boot_id=_boot_id(), pid=os.getpid(), state=lock.identity)
         async with self._database.reading() as connection, connection.transaction():
             await connection.execute(_LOCK)
-            row, text = await connection.fetchrow(_FIND), None
-            if row is not None:
-                found = Claim(host=row["host"], boot_id=row["boot_id"], pid=row["pid"], state=row["state"])
-                holder = Holder(claim=found, heartbeat_at=row["heartbeat_at"], released=row["released_at"] is not None)
-                text = refusal(holder, claim, pid_lives=_lives(found.pid))
+            holder, text = await find_holder(connection), None
+            if holder is not None:
+                text = refusal(holder, claim, pid_lives=_lives(holder.claim.pid))
             if text is not None and not take_over:
                 raise OwnedElsewhere(text)
             epoch: int = await connection.fetchval(_TAKE, claim.host, claim.boot_id, claim.pid, claim.state)

@@ -19,13 +19,14 @@ from daemon.doctor import (
     judge_schema,
     judge_sessions,
 )
-from daemon.store.inspection import Held, Inspection
+from daemon.store.inspection import Inspection
+from daemon.store.owner import Claim, Holder
 from sandbox.client import Sandbox
 from tests.daemon.store.rows import DAY, USER, ask
 from tests.daemon.test_cli import Telewarden, telewarden  # noqa: F401 -- a fixture
 
 FOUND = Inspection(version="15.4", schema=12, newest=12, clock_ahead=0.0, owner=None, sessions=3, closed=())
-HELD = Held(host="there", pid=7, seen_at=DAY, released=False)
+HELD = Holder(claim=Claim(host="there", boot_id="b", pid=7, state="1:1"), heartbeat_at=DAY, released=False)
 
 
 def level(finding):
