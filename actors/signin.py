@@ -53,6 +53,7 @@ ENTRIES = 3
 
 
 OVER = frozenset({"done", "failed"})
+UP = frozenset({"active", "flooded"})
 UNFINISHED = "the sign-in didn't come to its end"
 UNKNOWN = "there is no such sign-in, or its time is over: begin again"
 ANOTHER = "this is another account than the one that was to sign in; it is signed out again"
@@ -261,7 +262,7 @@ class SignIn(TaskActor):
 
     async def _show_next(self, record: Record, attempt: Attempt) -> None:
         """The next code, or, where one was scanned, the next step."""
-        active = [row.account_id for row in await self._store.accounts.all() if row.state == "active" and not row.bot]
+        active = [row.account_id for row in await self._store.accounts.all() if row.state in UP and not row.bot]
         shown = await attempt.show(active)
         match shown:
             case Shown(link=link, seconds=seconds):

@@ -17,11 +17,19 @@ from actors.ports import Keys
 from daemon.store.pool import Connection, Database
 
 _ROWS = """
-SELECT u.id AS account_id, u.username, u.first_name, u.last_name, u.bot, u.state, u.cause, u.created_at AS since,
-    u.state_since, u.role, u.plan, u.language,
+SELECT u.id AS account_id, u.username, u.first_name, u.last_name, u.bot, u.created_at AS since,
+    CASE WHEN f.method IS NULL THEN u.state ELSE 'flooded' END AS state,
+    CASE WHEN f.method IS NULL THEN u.cause
+        ELSE format('%s, until %s UTC', f.method, to_char(f.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'))
+        END AS cause,
+    coalesce(f.since, u.state_since) AS state_since, u.role, u.plan, u.language,
     EXISTS (SELECT FROM sessions s WHERE s.account_id = u.id) AS has_session,
     (SELECT count(*) FROM memberships m WHERE m.account_id = u.id AND m.active) AS channels
 FROM users u
+LEFT JOIN LATERAL (
+    SELECT method, until, since FROM floods WHERE account_id = u.id AND until > now() AND u.state = 'active'
+    ORDER BY until DESC LIMIT 1
+) f ON true
 """
 _ALL = _ROWS + "ORDER BY u.id"
 _ONE = _ROWS + "WHERE u.id = $1"
@@ -53,7 +61,8 @@ SET pts = excluded.pts, qts = excluded.qts, date = excluded.date, seq = excluded
 _FLOODS = "SELECT method, until FROM floods WHERE account_id = $1 AND until > now()"
 _SAVE_FLOOD = """
 INSERT INTO floods AS f (account_id, method, until) VALUES ($1, $2, $3)
-ON CONFLICT (account_id, method) DO UPDATE SET until = greatest(f.until, excluded.until)
+ON CONFLICT (account_id, method) DO UPDATE SET until = greatest(f.until, excluded.until),
+    since = CASE WHEN f.until > now() THEN f.since ELSE now() END
 """
 _PACES = "SELECT method, calls, seconds FROM paces WHERE account_id = $1"
 _SAVE_PACE = """

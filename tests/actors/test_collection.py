@@ -90,7 +90,7 @@ class Tree:
 
     async def signed_in(self):
         async def all_active():
-            return all(row.state == "active" for row in await self.store.accounts.all())
+            return all(row.state in {"active", "flooded"} for row in await self.store.accounts.all())
 
         await self.until(all_active)
 

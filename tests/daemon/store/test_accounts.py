@@ -37,6 +37,23 @@ async def test_a_profile_read_again_keeps_the_state(store):
     assert (row.state, row.cause) == ("parked", "why")
 
 
+async def test_an_active_account_is_flooded_while_its_longest_wait_lasts(store):
+    await store.accounts.save_profile(PROFILE)
+    await store.accounts.set_state(USER, "active", None)
+    before, soon = (await store.accounts.one(USER)).state_since, datetime.now(UTC) + timedelta(hours=1)
+    await store.accounts.save_flood(USER, "users.getUsers", datetime.now(UTC) - timedelta(seconds=1))
+    assert (await store.accounts.one(USER)).state == "active"
+    await store.accounts.save_flood(USER, "updates.getDifference", soon)
+    await store.accounts.save_flood(USER, "messages.getHistory", soon + timedelta(hours=1))
+    (row,) = await store.accounts.all()
+    assert (row.state, row.cause[:26], row.cause[-4:]) == ("flooded", "messages.getHistory, until", " UTC")
+    assert row.state_since > before
+    await store.accounts.save_flood(USER, "messages.getHistory", soon + timedelta(hours=2))
+    assert (await store.accounts.one(USER)).state_since == row.state_since
+    await store.accounts.set_state(USER, "frozen", "why")
+    assert (await store.accounts.one(USER)).state == "frozen"
+
+
 async def test_active_memberships_are_counted(store):
     await follow(store, membership(NEWS))
     assert (await store.accounts.one(USER)).channels == 1

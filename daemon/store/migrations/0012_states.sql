@@ -15,3 +15,6 @@ ALTER TABLE users
         'disabled'
     )),
     ADD COLUMN language text; -- of the person's app, as the bot last heard it
+
+-- An account whose state is active is shown as flooded while one of its waits lasts.
+ALTER TABLE floods ADD COLUMN since timestamptz NOT NULL DEFAULT now();
