@@ -59,7 +59,8 @@ fuzz: $(STAMP)
 		tests/actors/runtime/test_mailbox_machine.py tests/actors/runtime/test_restart_machine.py \
 		tests/actors/runtime/test_restart.py tests/sandbox/test_parsers.py tests/sandbox/test_differences.py $(PYTEST_ARGS)
 
-# 1,000 storms, 200 kills, 200 races and ten minutes of secrets, some two hours; progress on stderr. One seed alone: python -m tests.adversity.storms --seeds 17
+# 1,000 storms, 200 kills, 200 races and ten minutes of secrets, some two hours; progress on stderr.
+# One seed alone: python -m tests.adversity.storms --seeds 17
 adversity: $(STAMP)
 	@failed=0; \
 	$(BIN)/python -m tests.adversity.storms --seeds 0-999 --out bench/results/storms.json || failed=1; \

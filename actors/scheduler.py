@@ -16,7 +16,7 @@ from actors.errors import FloodWaited, JobUnknown, Refused, UserNotSignedIn, Use
 from actors.heads import PEEK
 from actors.messages.account import PeekChannels
 from actors.messages.channel import ParseChannel
-from actors.messages.ids import AccountId, ChannelId, JobId, JobKind
+from actors.messages.ids import UP, AccountId, ChannelId, JobId, JobKind
 from actors.messages.jobs import (
     AwaitJob,
     ChannelParsed,
@@ -223,7 +223,7 @@ class Scheduler(TaskActor):
             raise UserUnknown(request.account_id)
         # One that connects again is as good as signed in, as long as there is something that it reads.
         connecting = row.state == "connecting" and row.channels > 0
-        if row.state not in {"active", "flooded"} and not connecting:
+        if row.state not in UP and not connecting:
             raise UserNotSignedIn(request.account_id, row.state)
         for same in ("user", "schedule"):
             running = self._running.get((same, request.account_id))

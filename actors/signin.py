@@ -15,7 +15,7 @@ from typing import Any, assert_never
 from actors.errors import ActorsError, LoopbackViolated, StoreUnavailable, UserUnknown
 from actors.leaving import Leaving
 from actors.messages.content import Profile
-from actors.messages.ids import AccountId, AccountState, SignInId
+from actors.messages.ids import UP, AccountId, AccountState, SignInId
 from actors.messages.rows import SessionKey
 from actors.messages.signin import (
     AccountSignedIn,
@@ -53,7 +53,6 @@ ENTRIES = 3
 
 
 OVER = frozenset({"done", "failed"})
-UP = frozenset({"active", "flooded"})
 UNFINISHED = "the sign-in didn't come to its end"
 UNKNOWN = "there is no such sign-in, or its time is over: begin again"
 ANOTHER = "this is another account than the one that was to sign in; it is signed out again"

@@ -20,7 +20,7 @@ from actors.errors import (
 from actors.messages.chat import Button, Note, Person, Pressed, Said
 from actors.messages.content import Membership, Post
 from actors.messages.following import FollowChannel, ImportChannels, ListFolders, UnfollowChannel
-from actors.messages.ids import AccountId, ChannelId, Language, SignInId
+from actors.messages.ids import UP, AccountId, ChannelId, Language, SignInId
 from actors.messages.jobs import AwaitJob, Job, ParseUser
 from actors.messages.people import RANKS, NewInvite, SignInLink, UserRole
 from actors.messages.rows import AccountRow
@@ -47,7 +47,6 @@ INVITED_FOR = timedelta(days=7)
 MOST_USES = 100
 LINKED_FOR = timedelta(minutes=30)
 """How long a one-time link to the sign-in page can be opened."""
-UP = frozenset({"active", "flooded"})
 RUNNING = frozenset({"queued", "running"})
 _NAMES = 60
 

@@ -23,6 +23,8 @@ AccountState = Literal[
     "parked",
     "disabled",
 ]
+UP: frozenset[AccountState] = frozenset({"active", "flooded"})
+"""States in which an account collects."""
 Language = Literal["ru", "en"]
 ChannelCondition = Literal["active", "private", "gone", "quarantined"]
 Road = Literal["live", "catchup", "backfill"]

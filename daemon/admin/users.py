@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from actors.messages.account import AccountSnapshot, DescribeAccount
+from actors.messages.ids import UP
 from actors.messages.rows import AccountRow
 from actors.runtime.errors import ActorDeadError
 from daemon.admin.access import Role
@@ -14,7 +15,6 @@ from daemon.admin.routes import Route
 
 SIGNED_IN = frozenset({"connecting", "active", "flooded", "frozen", "disabled"})
 """States in which Telegram's consent still stands, whether or not the account works now."""
-COLLECTING = frozenset({"active", "flooded"})
 
 
 async def users(request: web.Request) -> web.Response:
@@ -35,7 +35,7 @@ def told(row: AccountRow) -> dict[str, Any]:
         "cause": row.cause,
         "state_since": row.state_since,
         "is_authenticated": row.has_session and row.state in SIGNED_IN,
-        "is_active": row.state in COLLECTING,
+        "is_active": row.state in UP,
         "channels": row.channels,
         "role": row.role,
         "plan": row.plan,

@@ -6,7 +6,7 @@ import pytest
 
 from tests.adversity.secrets import ANSWERS, ENDS, NO_SECRETS, Secrets, play
 
-LIVES = 1
+LIVES = 2
 
 
 @pytest.mark.timeout(240)
@@ -16,6 +16,7 @@ async def test_no_secret_stands_in_log_metric_answer_message_file_or_column(tmp_
     assert len(chaos.secrets.kinds) >= 12
     assert sum(chaos.done[f"lives ended by {end.name}"] for end in ENDS) == LIVES
     assert all(chaos.done[each] for each in NO_SECRETS)
+    assert any(many for what, many in chaos.done.items() if what.endswith(": done")), "somebody did come in"
     assert {"the log", "metrics", ANSWERS, "commands"} <= set(chaos.said)
 
 
