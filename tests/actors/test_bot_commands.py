@@ -278,7 +278,7 @@ async def test_alerts_that_come_together_are_told_together_and_once_and_their_us
         lost = [RaiseAlert(kind="channel_private", channel_id=each, cause="nobody can read it") for each in range(3)]
         return [*lost, RaiseAlert(kind="refused", account_id=people[2].id, cause="SESSION_REVOKED")]
 
-    async with bot_tree(store, alerts=alerts, faster=20) as tree:
+    async with bot_tree(store, alerts=alerts, faster=60) as tree:
         owner, boris, _ = tree.people
         # What can't be said isn't taken for told.
         fail(tree.sandbox, "messages.sendMessage", (500, "INTERNAL"), count=1)

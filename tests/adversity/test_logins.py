@@ -21,6 +21,11 @@ async def lags(daemon):
     return all_, all_ - within
 
 
+async def hand_over(daemon, sandbox, account):
+    session = await sandbox.get(f"/sessions/{account['id']}")
+    await daemon.post("/sessions", {"session": session["session"]})
+
+
 async def sign_in(daemon, sandbox, account):
     step = await daemon.post("/signin", {"phone": f"+{account['phone']}"})
     code = (await sandbox.get(f"/codes/{account['phone']}"))["code"]
@@ -47,9 +52,7 @@ async def test_twenty_sign_in_while_fifty_parse_and_the_loop_never_stalls(tmp_pa
         for account in signing:
             await sandbox.post(f"/accounts/{account['id']}", {"password": PASSWORD})
         async with DaemonProcess(tmp_path / "var", env=env) as daemon:
-            for account in parsing:
-                session = await sandbox.get(f"/sessions/{account['id']}")
-                await daemon.post("/sessions", {"session": session["session"]})
+            await asyncio.gather(*(hand_over(daemon, sandbox, account) for account in parsing))
             job = asyncio.create_task(daemon.parse_all(wait=120))
             looks, late = await lags(daemon)
             done = await asyncio.gather(*(sign_in(daemon, sandbox, account) for account in signing))
