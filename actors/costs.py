@@ -15,8 +15,9 @@ from actors.messages.rows import Pace
 from actors.rereader import LATE
 from actors.telegram.budget import LATE as SLACK
 from actors.telegram.line import BACKFILL_TURN
-from config.model import Schedule
-from config.schedule import next_firing
+from config.model import Group, Schedule
+from config.schedule import names_of, next_firing, out_of_quiet
+from config.values import bare_name
 
 PAGE = 100
 """Posts of a page of history, and steps of a difference."""
@@ -32,7 +33,7 @@ NEWS = "updates.getChannelDifference"
 PAGES = "messages.getHistory"
 
 
-Runs = tuple[frozenset[int], float]
+Runs = tuple[frozenset[int], frozenset[str], float]
 """Of whose channels (of everybody's where nobody is named), and how often a day."""
 
 
@@ -106,6 +107,7 @@ def plan(
     sources: Iterable[Source],
     *,
     schedules: Sequence[Schedule],
+    groups: Sequence[Group] = (),
     reread_after: Sequence[timedelta],
     now: datetime,
 ) -> Plan:
@@ -113,7 +115,9 @@ def plan(
     theirs: dict[AccountId | None, list[Source]] = {}
     for source in sources:
         theirs.setdefault(source.reader_id, []).append(source)
-    runs = [(frozenset(schedule.users), runs_per_day(schedule, now)) for schedule in schedules]
+    runs = [
+        (frozenset(schedule.users), names_of(schedule, groups), runs_per_day(schedule, now)) for schedule in schedules
+    ]
     accounts, backfills = [], []
     for reader in sorted(readers, key=lambda each: each.account_id):
         read = theirs.pop(reader.account_id, [])
@@ -141,23 +145,24 @@ def plan(
 
 def runs_per_day(schedule: Schedule, now: datetime) -> float:
     """How often a schedule fires, on average over the next week."""
-    if schedule.every is not None:
+    if schedule.every is not None and schedule.quiet is None:
         return DAY / schedule.every.total_seconds()
-    fired, count = next_firing(schedule, now, None), 0
-    while fired <= now + WEEK:
+    due, count = next_firing(schedule, now, None), 0
+    while due <= now + WEEK:
         count += 1
-        fired = next_firing(schedule, fired, None)
+        due = next_firing(schedule, out_of_quiet(schedule, due), due)
     return count / 7
 
 
 def needed(read: Sequence[Source], runs: Sequence[Runs], reread_after: Sequence[timedelta]) -> dict[str, float]:
     """Calls a day by method, for the channels that one account reads."""
-    looks = [(frozenset[int](), DAY / RECONCILE), *runs]
+    looks = [(frozenset[int](), frozenset[str](), DAY / RECONCILE), *runs]
     seen = dict.fromkeys((source.channel_id for source in read), 0.0)
     heads = 0.0
-    for users, times in looks:
+    for users, names, times in looks:
+        named = [source for source in read if not names or {bare_name(source.name), str(source.channel_id)} & names]
         # Those of each user are a job of its own.
-        for theirs in [_followed_by(read, user) for user in users] if users else [read]:
+        for theirs in [_followed_by(read, user) for user in users] if users else [named]:
             heads += math.ceil(len(theirs) / PEEK) * times
             for source in theirs:
                 seen[source.channel_id] += times

@@ -56,6 +56,11 @@ SCHEDULE_SKIPPED = _event(
     ru="⚠️ Расписание {schedule}: для пользователя {account_id} не выполнено: {cause}",
     en="⚠️ Schedule {schedule}: not run for user {account_id}: {cause}",
 )
+SCHEDULE_OVERLAPPED = _event(
+    "schedule_overlapped",
+    ru="⏳ Расписание {schedule}: предыдущий сбор ещё идёт ({job_id}); правило: {overlap}",
+    en="⏳ Schedule {schedule}: the run before it still goes on ({job_id}); rule: {overlap}",
+)
 PARSE_FINISHED = _event(
     "parse_finished",
     ru="✅ ParserService: Парсинг завершен. Всего добавлено {count} постов",

@@ -73,6 +73,12 @@ class Metrics:
         self.record_seconds = Histogram(
             "telewarden_record_commit_seconds", "Time of one commit of posts and coverage.", registry=registry
         )
+        self.firings = Counter(
+            "telewarden_schedule_firings",
+            "What schedules' times led to: run, overlapped (the run before went on), waiting (for its end), skipped.",
+            ("result",),
+            registry=registry,
+        )
         self.jobs = Counter(
             "telewarden_jobs", "Parse jobs by kind and final state.", ("kind", "state"), registry=registry
         )

@@ -1,6 +1,6 @@
 """What the actors need from the outside, as protocols. ``daemon`` provides them."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -25,6 +25,7 @@ from actors.messages.people import Invite, NewInvite, SignInLink, UserRole
 from actors.messages.recorder import Record, Recorded
 from actors.messages.rereads import DueReread, PostStats
 from actors.messages.rows import AccountRow, ChannelRow, Pace, SessionKey, Summary, UpdateState
+from actors.timetable import Mark
 
 # Every method raises StoreUnavailable when the database can't be reached, and every write OwnershipLost when another
 # daemon has taken over (the owner's epoch is checked in the write's own transaction).
@@ -353,6 +354,19 @@ class People(Protocol):
         """Both the user and the channels must be known."""
 
 
+class Schedules(Protocol):
+    """When each schedule was last due."""
+
+    async def marks(self) -> Mapping[str, Mark]:
+        """By the schedule's name."""
+
+    async def save(self, marks: Collection[Mark]) -> None:
+        """Insert or replace."""
+
+    async def keep_only(self, names: Collection[str]) -> None:
+        """Forget those of schedules with other names."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """The one way in to the database."""
@@ -365,6 +379,7 @@ class Store:
     alerts: Alerts
     rereads: Rereads
     people: People
+    schedules: Schedules
 
 
 class Keys(Protocol):

@@ -1,25 +1,42 @@
 """A parse job while it runs: what the scheduler keeps of it, and the messages that carry it from step to step."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from actors.messages.account import ChannelsPeeked
 from actors.messages.ids import AccountId, ChannelId, JobId
 from actors.messages.jobs import Job
+from actors.messages.rows import ChannelRow
 from actors.runtime.clock import Timer
 from actors.runtime.reply import Later
+from actors.timetable import Firing
 from config.model import Schedule
 
+Target = tuple[AccountId | None, str | None]
+"""What runs once at a time: a user's channels, a schedule's own ones by its name, or with two None all."""
+ALL: Target = (None, None)
 ERRORS_TOLD = 3
 """Causes that a job's error names; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtClock:
+    """Some schedule's time may have come, or the clock may have been set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fire:
-    """A schedule's time has come."""
+    """Begin what a schedule whose time has come asks for."""
+
+    firing: Firing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAfter:
+    """The run that a schedule waited for has ended."""
 
     schedule: Schedule
-    due: datetime
+    target: Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +104,20 @@ class Run:
     """A job that runs, as the scheduler keeps it."""
 
     job: Job
+    target: Target
+    only: frozenset[str] | None = None
+    """Bare names of the channels that it is about; None: all that are followed, or that its user follows."""
     waiting: set[ChannelId] = field(default_factory=set)
     names: dict[ChannelId, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     askers: list[tuple[Later[Job], Timer]] = field(default_factory=list)
+
+
+def unmet(names: frozenset[str], rows: Iterable[ChannelRow]) -> list[str]:
+    """Of the bare ``names`` those that no followed channel has, in words for an operator."""
+    rows = tuple(rows)
+    met = {str(row.channel_id) for row in rows} | {row.username.casefold() for row in rows if row.username}
+    return [f"{name}: no followed channel has that name or id" for name in sorted(names - met)]
 
 
 def tell_errors(errors: list[str]) -> str | None:

@@ -1,13 +1,15 @@
 """Schedules and parses: schedule times become parse jobs, a job becomes one message per channel, answers become a sum.
 
-One run at a time: a user's parse, and the parse of all, each have one job that runs; whoever asks again gets that job.
+One run at a time: a user's parse, the parse of all, and that of a schedule with channels of its own, each have one job
+that runs; whoever asks again gets that job, and a schedule passes or waits for it.
 """
 
 import logging
+import random
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import assert_never
 
 from actors import log
@@ -33,22 +35,30 @@ from actors.metrics import Metrics
 from actors.neighbours import ASK_FAULTS, or_again, post
 from actors.ports import Store
 from actors.runs import (
+    ALL,
     FindReaders,
     FinishRun,
     Fire,
     HeadsFailed,
     HeadsRead,
+    LookAtClock,
     PeekBatch,
     Run,
+    RunAfter,
     RunOverdue,
     StartRun,
+    Target,
     WaitOver,
     tell_errors,
+    unmet,
 )
 from actors.runtime.actor import TaskActor
+from actors.runtime.clock import Timer
 from actors.runtime.reply import Later
-from config.model import Plan, Schedule, plan_of
-from config.schedule import next_firing
+from actors.telegram.follow import is_named
+from actors.timetable import Timetable
+from config.model import Group, Plan, Schedule, plan_of
+from config.schedule import names_of
 from config.values import render_duration
 
 logger = logging.getLogger(__name__)
@@ -65,13 +75,17 @@ READER_AGAIN = 1.0
 """Attempts, and seconds between them, to find the readers that are on their way back; then a job goes on without."""
 JOBS_KEPT = 1000
 """Finished jobs kept in memory; older ones are read from the store."""
+LOOK_MOST = 30.0
+"""Seconds between two looks at the wall clock: how long one that was set may pass unseen."""
 
 
 Question = ParseUser | ParseAll | AwaitJob | DescribeJob | DescribeSchedules
 SchedulerMessage = (
     Question
     | ChannelParsed
+    | LookAtClock
     | Fire
+    | RunAfter
     | StartRun
     | FindReaders
     | FinishRun
@@ -95,18 +109,25 @@ class Scheduler(TaskActor):
         schedules: tuple[Schedule, ...],
         plans: tuple[Plan, ...],
         metrics: Metrics,
+        rng: random.Random,
+        groups: tuple[Group, ...] = (),
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         super().__init__()
         self._store = store
         self._schedules = schedules
+        self._groups = groups
         self._plans = plans
         self._metrics = metrics
         self._new_id = new_id
-        self._due: dict[str, datetime] = {}
-        """When each schedule fires next, by its name."""
+        self._timetable = Timetable(rng)
+        self._timer: Timer | None = None
+        self._ahead = timedelta(0)
+        """Of the wall clock to the time that went by, at the last look."""
         self._runs: dict[JobId, Run] = {}
-        self._running: dict[tuple[JobKind, AccountId | None], JobId] = {}
+        self._running: dict[Target, JobId] = {}
+        self._waiting: dict[Target, Schedule] = {}
+        """Schedules that run as soon as the run before them has ended."""
         self._finished: dict[JobId, Job] = {}
 
     async def started(self) -> None:
@@ -114,8 +135,11 @@ class Scheduler(TaskActor):
         interrupted = await self._store.jobs.end_interrupted(now)
         if interrupted:
             logger.info("%s jobs of an earlier run were interrupted", interrupted)
-        for schedule in self._schedules:
-            self._arm(schedule, now, None)
+        marks = await self._store.schedules.marks()
+        await self._store.schedules.save(self._timetable.set(self._schedules, marks, now))
+        await self._store.schedules.keep_only([schedule.name for schedule in self._schedules])
+        self._ahead = self._ahead_now()
+        self._arm()
         log.emit(log.SERVICE_READY)
 
     def on_control(self, message: ChannelParsed | ChannelUp) -> None:
@@ -136,8 +160,12 @@ class Scheduler(TaskActor):
                 return self._answer(message)
             case ChannelParsed():
                 return or_again(self, self._take_parsed(message), message)
+            case LookAtClock():
+                self._look()
             case Fire():
                 return or_again(self, self._fire(message), message)
+            case RunAfter(schedule=schedule, target=target):
+                return or_again(self, self._parse_by(schedule, target), message)
             case StartRun(job_id=job_id):
                 return or_again(self, self._start_run(job_id), message)
             case FindReaders():
@@ -162,8 +190,8 @@ class Scheduler(TaskActor):
         match question:
             case ParseUser():
                 return self._parse_user(question)
-            case ParseAll(kind=kind):
-                return self._parse_all(kind)
+            case ParseAll():
+                return self._running_or_new("all", ALL)
             case AwaitJob():
                 return self._await_job(question)
             case DescribeJob(job_id=job_id):
@@ -175,29 +203,50 @@ class Scheduler(TaskActor):
 
     # --- schedules -------------------------------------------------------------------------------------------------
 
-    def _arm(self, schedule: Schedule, after: datetime, last: datetime | None) -> None:
-        due = self._due[schedule.name] = next_firing(schedule, after, last)
-        self.tell_later(max(0.0, (due - self.owner.clock.now()).total_seconds()), Fire(schedule=schedule, due=due))
+    def _ahead_now(self) -> timedelta:
+        return timedelta(seconds=self.owner.clock.now().timestamp() - self.owner.clock.monotonic())
+
+    def _look(self) -> None:
+        now, ahead = self.owner.clock.now(), self._ahead_now()
+        self._timetable.jumped(ahead - self._ahead, now)
+        self._ahead = ahead
+        for firing in self._timetable.take(now):
+            self.tell_self(Fire(firing=firing))
+        self._arm()
+
+    def _arm(self) -> None:
+        """Look again when the next schedule fires, and not much later in any case."""
+        if self._timer is not None:
+            self._timer.cancel()
+        at = self._timetable.next_at
+        wait = LOOK_MOST if at is None else (at - self.owner.clock.now()).total_seconds()
+        self._timer = self.tell_later(min(max(0.0, wait), LOOK_MOST), LookAtClock())
 
     async def _fire(self, fire: Fire) -> None:
-        if fire.schedule.users:
-            for user_id in fire.schedule.users:
-                await self._parse_for(AccountId(user_id), fire.schedule)
-        else:
-            await self._parse_all("schedule")
-        self._arm(fire.schedule, max(self.owner.clock.now(), fire.due), fire.due)
+        """Begin the runs, then note that it fired: a crash between has interrupted them, and they begin anew."""
+        schedule = fire.firing.schedule
+        for user_id in schedule.users:
+            await self._parse_for(AccountId(user_id), schedule)
+        if not schedule.users:
+            await self._parse_by(schedule, (None, schedule.name) if schedule.channels or schedule.groups else ALL)
+        await self._store.schedules.save([fire.firing.mark])
+        self._timetable.done(fire.firing, self.owner.clock.now())
+        self._arm()
 
     def _times(self, schedule: Schedule, count: int) -> ScheduleTimes:
-        times = [self._due[schedule.name]]
-        while len(times) < count:
-            times.append(next_firing(schedule, times[-1], times[-1]))
         return ScheduleTimes(
             name=schedule.name,
             every=None if schedule.every is None else render_duration(schedule.every),
             cron=schedule.cron,
             timezone=schedule.timezone,
             users=schedule.users,
-            next=tuple(times),
+            channels=schedule.channels,
+            groups=schedule.groups,
+            jitter=render_duration(schedule.jitter),
+            quiet=schedule.quiet,
+            overlap=schedule.overlap,
+            catch_up=schedule.catch_up,
+            next=self._timetable.times(schedule.name, count),
         )
 
     async def _parse_for(self, account_id: AccountId, schedule: Schedule) -> None:
@@ -208,41 +257,55 @@ class Scheduler(TaskActor):
         cause = f"its plan allows {most} schedules of its own"
         if schedule.name in theirs[:most]:
             try:
-                await self._parse_user(ParseUser(account_id=account_id), "schedule")
+                await self._check_user(account_id)
             except (UserUnknown, UserNotSignedIn) as fault:
                 cause = str(fault)
             else:
+                await self._parse_by(schedule, (account_id, None))
                 return
         log.emit(log.SCHEDULE_SKIPPED, schedule=schedule.name, account_id=account_id, cause=cause)
+        self._metrics.firings.labels(result="skipped").inc()
+
+    async def _parse_by(self, schedule: Schedule, target: Target) -> None:
+        running = self._running.get(target)
+        if running is None:
+            await self._accept("schedule", target, schedule)
+            self._metrics.firings.labels(result="run").inc()
+            return
+        result = "waiting" if schedule.overlap == "wait" else "overlapped"
+        if result == "waiting":
+            self._waiting[target] = schedule
+        log.emit(log.SCHEDULE_OVERLAPPED, schedule=schedule.name, job_id=running, overlap=schedule.overlap)
+        self._metrics.firings.labels(result=result).inc()
 
     # --- accepting -------------------------------------------------------------------------------------------------
 
-    async def _parse_user(self, request: ParseUser, kind: JobKind = "user") -> Job:
-        row = await self._store.accounts.one(request.account_id)
+    async def _check_user(self, account_id: AccountId) -> None:
+        """Raises: ``UserUnknown``, ``UserNotSignedIn``."""
+        row = await self._store.accounts.one(account_id)
         if row is None or row.bot:
-            raise UserUnknown(request.account_id)
+            raise UserUnknown(account_id)
         # One that connects again is as good as signed in, as long as there is something that it reads.
         connecting = row.state == "connecting" and row.channels > 0
         if row.state not in UP and not connecting:
-            raise UserNotSignedIn(request.account_id, row.state)
-        for same in ("user", "schedule"):
-            running = self._running.get((same, request.account_id))
-            if running is not None:
-                return self._runs[running].job
-        return await self._accept(kind, request.account_id)
+            raise UserNotSignedIn(account_id, row.state)
 
-    async def _parse_all(self, kind: JobKind) -> Job:
-        for same in ("all", "schedule"):
-            running = self._running.get((same, None))
-            if running is not None:
-                return self._runs[running].job
-        return await self._accept(kind, None)
+    async def _parse_user(self, request: ParseUser) -> Job:
+        await self._check_user(request.account_id)
+        return await self._running_or_new("user", (request.account_id, None))
 
-    async def _accept(self, kind: JobKind, account_id: AccountId | None) -> Job:
-        job = Job(job_id=JobId(self._new_id()), kind=kind, user_id=account_id, state="queued")
+    async def _running_or_new(self, kind: JobKind, target: Target) -> Job:
+        running = self._running.get(target)
+        return await self._accept(kind, target) if running is None else self._runs[running].job
+
+    async def _accept(self, kind: JobKind, target: Target, schedule: Schedule | None = None) -> Job:
+        user_id, own = target
+        name = None if schedule is None else schedule.name
+        job = Job(job_id=JobId(self._new_id()), kind=kind, user_id=user_id, state="queued", schedule=name)
         await self._store.jobs.save(job)
-        self._runs[job.job_id] = Run(job=job)
-        self._running[kind, account_id] = job.job_id
+        only = names_of(schedule, self._groups) if schedule is not None and own is not None else None
+        self._runs[job.job_id] = Run(job=job, target=target, only=only)
+        self._running[target] = job.job_id
         log.emit(log.PARSE_TASK_CREATED, job_id=job.job_id)
         self.tell_self(StartRun(job_id=job.job_id))
         return job
@@ -258,8 +321,10 @@ class Scheduler(TaskActor):
         run.names = {
             row.channel_id: f"@{row.username}" if row.username else row.title
             for row in rows
-            if wanted is None or row.channel_id in wanted
+            if (wanted is None or row.channel_id in wanted) and (run.only is None or is_named(row, run.only))
         }
+        if run.only is not None:
+            run.errors += unmet(run.only, rows)
         run.waiting = set(run.names)
         run.job = replace(run.job, state="running", channels_total=len(run.waiting), started_at=self.owner.clock.now())
         await self._store.jobs.save(run.job)
@@ -357,7 +422,10 @@ class Scheduler(TaskActor):
         )
         await self._store.jobs.save(job)
         del self._runs[job_id]
-        del self._running[job.kind, job.user_id]
+        del self._running[run.target]
+        waiting = self._waiting.pop(run.target, None)
+        if waiting is not None and waiting in self._schedules:
+            self.tell_self(RunAfter(schedule=waiting, target=run.target))
         self._finished[job_id] = job
         if len(self._finished) > JOBS_KEPT:
             del self._finished[next(iter(self._finished))]

@@ -222,6 +222,8 @@ class Root(Supervisor):
         return Scheduler.start(
             store=parts.store,
             schedules=parts.settings.schedules,
+            groups=parts.settings.groups,
+            rng=self._rng,
             plans=parts.settings.plans,
             metrics=parts.metrics,
             key="scheduler",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from actors.messages.files import PostFile, WantedFile
 from actors.messages.ids import AccountId, ChannelId
-from actors.telegram.follow import bare_name
 from config.model import MediaRule
+from config.values import bare_name
 
 EVERY = "*"
 BATCH = 20

@@ -3,7 +3,7 @@
 Defaults (the model) < the file < ``TELEWARDEN__SECTION__KEY``; credential files fill what is still unset.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,9 @@ def parse_settings(raw: bytes, source: str, environ: Mapping[str, str]) -> Setti
         text = "can't be set while sandbox.enabled is true: the sandbox brings its own data centre"
         place = ("telegram", "datacenter")
         faults.add(_origin(reading, place), dotted(place), text)
+    for where, name in _unknown_groups(values):
+        text = f"no group is named {shown(name)}: groups are set in 'groups'"
+        faults.add(_origin(reading, where), dotted(where), text)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as invalid:
@@ -91,6 +94,14 @@ def _root(node: Node | None, whole: Origin, faults: Faults) -> Table:
 def _sandbox_and_datacenter(values: dict[str, Any]) -> bool:
     sandbox, telegram = values.get("sandbox", {}), values.get("telegram", {})
     return sandbox.get("enabled") is True and telegram.get("datacenter") is not None
+
+
+def _unknown_groups(values: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    known = {group.get("name") for group in values.get("groups", ()) if isinstance(group, dict)}
+    for nth, schedule in enumerate(values.get("schedules", ())):
+        for number, name in enumerate(schedule.get("groups", ()) if isinstance(schedule, dict) else ()):
+            if isinstance(name, str) and name not in known:
+                yield ("schedules", nth, "groups", number), name
 
 
 def _origin(reading: Reading, place: Place) -> Origin:

@@ -24,6 +24,7 @@ from pydantic import (
 from config.values import (
     check_cron,
     check_proxy,
+    check_quiet,
     parse_duration,
     parse_network,
     parse_size,
@@ -216,17 +217,39 @@ SHORTEST_CYCLE = timedelta(seconds=10)
 """A shorter one is a slip of the pen: no parse of many channels ends so soon."""
 
 
+LONGEST_JITTER = timedelta(hours=6)
+
 UserId = Annotated[int, Field(gt=0, lt=2**63)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+
+
+class Group(Section):
+    """Channels that schedules name together."""
+
+    name: Name
+    channels: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(min_length=1)
 
 
 class Schedule(Section):
-    name: str = Field(default="all", pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    name: Name = "all"
     every: Duration | None = None
     cron: str | None = None
     timezone: str = "UTC"
-    """The clock that ``cron`` reads; ``every`` needs none."""
+    """The clock that ``cron`` and ``quiet`` read; ``every`` needs none."""
     users: tuple[UserId, ...] = ()
     """Whose channels are parsed, each user's by a job of its own; empty: everybody's, by one job."""
+    channels: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
+    """Names, @names, t.me links or ids: these alone are parsed, by one job."""
+    groups: tuple[str, ...] = ()
+    """The same for the channels of these ``groups``."""
+    jitter: Duration = Field(default=timedelta(0), ge=timedelta(0))
+    """Each firing comes up to so much later, at random."""
+    quiet: Annotated[str, AfterValidator(check_quiet)] | None = None
+    """Hours such as ``23:00-07:00`` in which nothing is begun; what falls into them fires once, at their end."""
+    overlap: Literal["skip", "wait"] = "skip"
+    """What a firing does whose predecessor's run still goes on: nothing, or run as soon as that has ended."""
+    catch_up: Literal["once", "none"] = "once"
+    """What a start does about firings that fell into a time when no daemon ran."""
 
     @field_validator("every")
     @classmethod
@@ -252,7 +275,19 @@ class Schedule(Section):
     def _one_rule(self) -> Self:
         if (self.every is None) == (self.cron is None):
             raise ValueError("expected either 'every' or 'cron'" + ("" if self.every is None else ", not both"))
+        if self.users and (self.channels or self.groups):
+            raise ValueError("expected either 'users' or 'channels' and 'groups', not both")
+        most = LONGEST_JITTER if self.every is None else min(LONGEST_JITTER, self.every - timedelta(seconds=1))
+        if self.jitter > most:
+            raise ValueError(
+                f"expected a jitter of at most {render_duration(most)}, got {render_duration(self.jitter)}"
+            )
         return self
+
+    @property
+    def rule(self) -> str:
+        """When it fires, in one line: ``every 30m``, ``0 8 * * * (Europe/Moscow)``."""
+        return f"every {render_duration(self.every)}" if self.every is not None else f"{self.cron} ({self.timezone})"
 
 
 class Admin(Section):
@@ -287,7 +322,7 @@ class Bot(Section):
 class Plan(Section):
     """What users may have."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    name: Name
     channels: int | None = Field(default=None, ge=0)
     """Channels that a user may follow; null: no limit."""
     schedules: int | None = Field(default=None, ge=0)
@@ -321,6 +356,7 @@ class Settings(Section):
     sandbox: Sandbox = Sandbox()
     collection: Collection = Collection()
     media: Media = Media()
+    groups: tuple[Group, ...] = ()
     schedules: tuple[Schedule, ...] = (Schedule(every=timedelta(minutes=30)),)
     admin: Admin = Admin()
     bot: Bot = Bot()
@@ -348,9 +384,9 @@ class Settings(Section):
         store = self.media.store
         return self.world_dir / "media" if store is None or "://" in store else Path(store)
 
-    @field_validator("schedules", "plans")
+    @field_validator("groups", "schedules", "plans")
     @classmethod
-    def _names_differ(cls, named: tuple[Schedule | Plan, ...]) -> tuple[Schedule | Plan, ...]:
+    def _names_differ(cls, named: tuple[Group | Schedule | Plan, ...]) -> tuple[Group | Schedule | Plan, ...]:
         (name, times), *_ = Counter(each.name for each in named).most_common(1) or [("", 0)]
         if times > 1:
             raise ValueError(f"expected a name of its own for each, got {name!r} {times} times")

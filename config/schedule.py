@@ -1,11 +1,12 @@
 """When a schedule fires next, as a pure function of the clock; daylight saving time included."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, time, timedelta
 
 from cronsim import CronSim
 
-from config.model import Schedule
-from config.values import parse_timezone
+from config.model import Group, Schedule
+from config.values import bare_name, parse_quiet, parse_timezone
 
 
 def next_firing(schedule: Schedule, after: datetime, last: datetime | None) -> datetime:
@@ -25,6 +26,35 @@ def next_firing(schedule: Schedule, after: datetime, last: datetime | None) -> d
         return _on_grid(schedule.every, now, now if last is None else last.astimezone(UTC))
     assert schedule.cron is not None
     return _by_cron(schedule.cron, schedule.timezone, now)
+
+
+def names_of(schedule: Schedule, groups: Iterable[Group]) -> frozenset[str]:
+    """The channels that it names itself or by a group, as ``bare_name`` has them; empty: it is about all."""
+    theirs = (name for group in groups if group.name in schedule.groups for name in group.channels)
+    return frozenset(bare_name(name) for name in (*schedule.channels, *theirs))
+
+
+def out_of_quiet(schedule: Schedule, due: datetime) -> datetime:
+    """``due``, or the end of the quiet hours that it falls into; in UTC."""
+    due = due.astimezone(UTC)
+    if schedule.quiet is None:
+        return due
+    begin, end = parse_quiet(schedule.quiet)
+    local = due.astimezone(parse_timezone(schedule.timezone))
+    at = local.time()
+    within = begin <= at < end if begin < end else at >= begin or at < end
+    return _next_local(local, end) if within else due
+
+
+def _next_local(local: datetime, end: time) -> datetime:
+    """When the clock on the wall next shows ``end``; both times where autumn shows it twice."""
+    for days in range(3):
+        for fold in (0, 1):
+            day = local.date() + timedelta(days=days)
+            found = datetime.combine(day, end.replace(fold=fold), tzinfo=local.tzinfo).astimezone(UTC)
+            if found > local.astimezone(UTC):
+                return found
+    raise AssertionError(f"{end} never comes after {local}")
 
 
 def _on_grid(every: timedelta, now: datetime, anchor: datetime) -> datetime:

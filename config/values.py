@@ -1,7 +1,7 @@
 """Values that are written as words: durations, start policies, networks, schedules."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
@@ -144,6 +144,37 @@ def check_cron(expression: str) -> None:
         raise ValueError(f"{expected}: {error}") from None
     except StopIteration:
         raise ValueError(f"{shown(expression)} never fires") from None
+
+
+def bare_name(name: str) -> str:
+    """A channel's name as settings may write it (``@Name``, ``https://t.me/name``, ``-100123``), as it is compared."""
+    bare = name.strip().casefold().removeprefix("https://").removeprefix("http://")
+    bare = bare.removeprefix("t.me/").removeprefix("@").rstrip("/")
+    return bare.removeprefix("-100") if bare.removeprefix("-100").isdecimal() else bare
+
+
+_QUIET = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
+
+
+def parse_quiet(text: str) -> tuple[time, time]:
+    """``23:00-07:00``: the first minute of the hours, and the first one after them. At most a day less a minute.
+
+    Raises:
+        ValueError: anything else.
+    """
+    found = _QUIET.fullmatch(text)
+    if found is None:
+        raise ValueError(f"expected quiet hours such as 23:00-07:00, got {shown(text)}")
+    begin, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
+    if begin == end:
+        raise ValueError(f"expected quiet hours that end at another time than they begin, got {shown(text)}")
+    return begin, end
+
+
+def check_quiet(text: str) -> str:
+    """The text as it is. Raises: ValueError, as ``parse_quiet``."""
+    parse_quiet(text)
+    return text
 
 
 def shown(value: object) -> str:

@@ -40,20 +40,12 @@ def plan(target: Target, backfill: str | None, posts: int | None, *, as_json: bo
 
 
 def _costly(settings: "Settings") -> dict[str, Any]:
-    from config.values import render_duration
+    from config.words import in_words
 
     return {
-        "schedules": [
-            {
-                "name": schedule.name,
-                "every": schedule.every and render_duration(schedule.every),
-                "cron": schedule.cron,
-                "timezone": schedule.timezone,
-                "users": schedule.users,
-            }
-            for schedule in settings.schedules
-        ],
-        "reread_after": [render_duration(after) for after in settings.collection.reread_after],
+        "schedules": in_words(settings.schedules),
+        "groups": in_words(settings.groups),
+        "reread_after": in_words(settings.collection.reread_after),
     }
 
 

@@ -15,7 +15,7 @@ from actors.neighbours import post
 from actors.ports import Store
 from actors.runtime.owner import LoopOwner
 from actors.telegram.budget import starting_paces
-from config.model import Schedule, Settings
+from config.model import Group, Schedule, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class Planned:
     """The settings that cost calls."""
 
     schedules: tuple[Schedule, ...]
+    groups: tuple[Group, ...]
     reread_after: tuple[timedelta, ...]
     usual: bool
     """Whether the paces of the real service hold, where an account has learned none of its own."""
@@ -46,15 +47,23 @@ class Planned:
     def of(cls, settings: Settings) -> "Planned":
         return cls(
             schedules=settings.schedules,
+            groups=settings.groups,
             reread_after=settings.collection.reread_after,
             usual=not settings.sandbox.enabled,
         )
 
-    def but(self, *, schedules: tuple[Schedule, ...] | None, reread_after: tuple[timedelta, ...] | None) -> "Planned":
+    def but(
+        self,
+        *,
+        schedules: tuple[Schedule, ...] | None,
+        groups: tuple[Group, ...] | None,
+        reread_after: tuple[timedelta, ...] | None,
+    ) -> "Planned":
         """With these where they are given."""
         return replace(
             self,
             schedules=self.schedules if schedules is None else schedules,
+            groups=self.groups if groups is None else groups,
             reread_after=self.reread_after if reread_after is None else reread_after,
         )
 
@@ -81,7 +90,14 @@ async def gather(store: Store, planned: Planned, now: datetime, wish: Wish | Non
         for row in await store.channels.all()
         if row.subscriptions or row.reader_id is not None
     ]
-    return plan(readers, sources, schedules=planned.schedules, reread_after=planned.reread_after, now=now)
+    return plan(
+        readers,
+        sources,
+        schedules=planned.schedules,
+        groups=planned.groups,
+        reread_after=planned.reread_after,
+        now=now,
+    )
 
 
 def _source(row: ChannelRow, posts_per_day: float, known: set[AccountId], wish: Wish | None) -> Source:

@@ -246,7 +246,11 @@ class Answers:
         language = person.language
         own = [each for each in self._settings.schedules if person.user_id in each.users]
         most = plan_of(row.plan, self._settings.plans).schedules
-        theirs = [each for each in self._settings.schedules if not each.users or each in own[:most]]
+        theirs = [
+            each
+            for each in self._settings.schedules
+            if each in own[:most] or not (each.users or each.channels or each.groups)
+        ]
         if not theirs:
             await self._say(person, "no_schedule")
             return

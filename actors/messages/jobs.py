@@ -15,6 +15,8 @@ class Job:
     kind: JobKind
     user_id: AccountId | None
     state: JobState
+    schedule: str | None = None
+    """The name of the schedule that began it."""
     channels_total: int = 0
     channels_done: int = 0
     posts_added: int = 0
@@ -36,7 +38,7 @@ class ParseUser(Request[Job]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParseAll(Request[Job]):
-    kind: JobKind = "all"
+    """Start a parse of all followed channels, or answer the one that is running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +66,15 @@ class ScheduleTimes:
     timezone: str
     users: tuple[int, ...]
     """Whose channels are parsed; empty: everybody's."""
+    channels: tuple[str, ...]
+    groups: tuple[str, ...]
+    """Or these alone."""
+    jitter: str
+    quiet: str | None
+    overlap: str
+    catch_up: str
     next: tuple[datetime, ...]
-    """The firings to come, the next one first."""
+    """The firings to come, the next one first; of the later ones the jitter isn't known yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

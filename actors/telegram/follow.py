@@ -5,23 +5,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from actors.messages.content import Membership, WantedName
 from actors.messages.ids import AccountId, ChannelId
-from actors.messages.rows import AccountRow
+from actors.messages.rows import AccountRow, ChannelRow
 from config.model import Collection as CollectionSettings
+from config.values import bare_name
 
 USABLE = frozenset({"active", "connecting", "flooded"})
 
 
-def bare_name(name: str) -> str:
-    """A channel's name as settings may write it (``@Name``, ``https://t.me/name``, ``-100123``), as it is compared."""
-    bare = name.strip().casefold().removeprefix("https://").removeprefix("http://")
-    bare = bare.removeprefix("t.me/").removeprefix("@").rstrip("/")
-    return bare.removeprefix("-100") if bare.removeprefix("-100").isdecimal() else bare
-
-
-def is_named(membership: Membership, names: Collection[str]) -> bool:
+def is_named(channel: Membership | ChannelRow, names: Collection[str]) -> bool:
     """Whether one of the bare ``names`` means this channel."""
-    username = (membership.username or "").casefold()
-    return (username != "" and username in names) or str(membership.channel_id) in names
+    username = (channel.username or "").casefold()
+    return (username != "" and username in names) or str(channel.channel_id) in names
 
 
 def wanted_by(settings: CollectionSettings, known: Mapping[str, WantedName] | None) -> frozenset[str]:

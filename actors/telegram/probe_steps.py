@@ -7,9 +7,9 @@ from typing import Any
 from telethon.tl import functions, types
 
 from actors.telegram import probe_shape as shape
-from actors.telegram.follow import bare_name
 from actors.telegram.probe_asker import Asker, nothing
 from actors.telegram.probe_trace import Finding
+from config.values import bare_name
 
 PAGE = 100
 MISSING = 100_000

@@ -3,7 +3,7 @@
 from aiohttp import web
 from pydantic import Field, ValidationError
 
-from config.model import Collection, Duration, Schedule, Section
+from config.model import Collection, Duration, Group, Schedule, Section
 from daemon.admin.access import Role
 from daemon.admin.asking import OWNER, PLANNED, STORE, find_channel, query, respond
 from daemon.admin.errands import POSTS_MOST
@@ -22,6 +22,7 @@ class PlanWish(Section):
     """Other settings than the daemon's own, and a backfill that isn't begun. What isn't given is the daemon's."""
 
     schedules: tuple[Schedule, ...] | None = None
+    groups: tuple[Group, ...] | None = None
     reread_after: tuple[Duration, ...] | None = None
     backfill: BackfillWish | None = None
 
@@ -47,7 +48,7 @@ async def wished(request: web.Request) -> web.Response:
 
 async def _answer(request: web.Request, wish: PlanWish) -> web.Response:
     planned = request.app[PLANNED]
-    planned = planned.but(schedules=wish.schedules, reread_after=wish.reread_after)
+    planned = planned.but(schedules=wish.schedules, groups=wish.groups, reread_after=wish.reread_after)
     backfill = None
     if wish.backfill is not None:
         row = await find_channel(request, wish.backfill.channel)

@@ -14,8 +14,8 @@ from daemon.store.pool import Database
 
 _SAVE = """
 INSERT INTO jobs (id, kind, user_id, state, channels_total, channels_done, posts_added, posts_edited, error,
-    started_at, finished_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    started_at, finished_at, schedule)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, user_id = excluded.user_id, state = excluded.state,
     channels_total = excluded.channels_total, channels_done = excluded.channels_done,
     posts_added = excluded.posts_added, posts_edited = excluded.posts_edited, error = excluded.error,
@@ -23,7 +23,7 @@ ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, user_id = excluded.user_id,
 """
 _ONE = """
 SELECT id AS job_id, kind, user_id, state, channels_total, channels_done, posts_added, posts_edited, error,
-    started_at, finished_at
+    started_at, finished_at, schedule
 FROM jobs WHERE id = $1
 """
 _END_INTERRUPTED = """
@@ -72,7 +72,7 @@ class StoredJobs:
             await connection.execute(
                 _SAVE,
                 *(job.job_id, job.kind, job.user_id, job.state, job.channels_total, job.channels_done),
-                *(job.posts_added, job.posts_edited, job.error, job.started_at, job.finished_at),
+                *(job.posts_added, job.posts_edited, job.error, job.started_at, job.finished_at, job.schedule),
             )
 
     async def one(self, job_id: JobId) -> Job | None:

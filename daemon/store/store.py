@@ -17,6 +17,7 @@ from daemon.store.people import StoredPeople
 from daemon.store.pool import Database
 from daemon.store.posts import StoredPosts
 from daemon.store.rereads import StoredRereads
+from daemon.store.schedules import StoredSchedules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,5 +67,6 @@ async def open_store(dsn: str, *, pool_size: int, keys: Keys) -> OpenStore:
         alerts=StoredAlerts(database),
         rereads=StoredRereads(database),
         people=StoredPeople(database),
+        schedules=StoredSchedules(database),
     )
     return OpenStore(store=store, owner=Owner(database), database=database)

@@ -12,17 +12,15 @@ from actors.account import Account
 from actors.errors import JobUnknown, UserNotSignedIn, UserUnknown
 from actors.messages.account import DescribeAccount
 from actors.messages.content import Profile
-from actors.messages.ids import AccountId, JobId
+from actors.messages.ids import JobId
 from actors.messages.jobs import AwaitJob, DescribeJob, ParseAll, ParseUser
 from actors.messages.rows import SessionKey
 from actors.metrics import Metrics
-from actors.runs import Fire
 from actors.runtime.errors import ProxyRefused
 from actors.runtime.owner import LoopOwner
 from actors.supervisor import Parts, Root
-from config.model import Collection, Datacenter, Plan, Schedule, Settings, Start
+from config.model import Collection, Datacenter, Settings, Start
 from sandbox.client import Sandbox
-from tests.daemon.store.rows import ask
 from tests.processes import http
 
 ALL = Start(policy="all")
@@ -203,7 +201,7 @@ async def test_a_summary_counts_each_post_once_for_all_and_once_for_every_follow
 async def test_a_parse_that_runs_already_is_answered_with_its_own_job(running):
     scheduler = running.owner.find("scheduler")
     first = await scheduler.call(ParseAll())
-    assert (await scheduler.call(ParseAll(kind="schedule"))).job_id == first.job_id
+    assert (await scheduler.call(ParseAll())).job_id == first.job_id
     done = await scheduler.call(AwaitJob(job_id=first.job_id, wait=timedelta(seconds=20)))
     assert (await scheduler.call(DescribeJob(job_id=first.job_id))) == done
     assert (await scheduler.call(ParseAll())).job_id != first.job_id
@@ -485,30 +483,3 @@ async def test_a_channel_that_dies_in_the_middle_of_a_job_doesn_t_hold_it(runnin
     done = await scheduler.call(AwaitJob(job_id=job.job_id, wait=timedelta(seconds=20)))
     assert (done.state, done.channels_done) == ("success", len(running.channels))
     assert fresh in await running.held(channel)
-
-
-async def test_a_schedule_parses_the_named_users_channels_and_no_more_than_their_plans_allow(tree, store, dsn, caplog):
-    first, second, third = (AccountId(user["id"]) for user in tree.users)
-    often = timedelta(hours=1)
-    schedules = (
-        Schedule(name="one", every=often, users=(first, second, third, 404)),
-        Schedule(name="two", every=often, users=(first, second)),
-    )
-    await store.people.set_plan(first, "small")
-    await store.people.set_plan(third, "none")
-    plans = (Plan(name="default"), Plan(name="small", schedules=1), Plan(name="none", schedules=0))
-    tree.start(schedules=schedules, plans=plans)
-    await tree.signed_in()
-    for schedule in schedules:
-        await tree.owner.find("scheduler").send(Fire(schedule=schedule, due=tree.owner.clock.now()))
-
-    async def are_told():
-        await store.accounts.all()  # others get their turn
-        return caplog.messages.count("schedule_skipped") == 3
-
-    await tree.until(are_told)
-    told = [record.fields for record in caplog.records if record.msg == "schedule_skipped"]
-    assert [(each["schedule"], each["account_id"]) for each in told] == [("one", third), ("one", 404), ("two", first)]
-    jobs = await ask(dsn, "SELECT kind, user_id FROM jobs ORDER BY user_id")
-    assert jobs == [("schedule", first), ("schedule", second)]
-    await tree.stop()

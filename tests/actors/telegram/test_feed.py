@@ -9,8 +9,9 @@ from actors.messages.content import Membership
 from actors.messages.ids import AccountId, ChannelId
 from actors.messages.rows import AccountRow, UpdateState
 from actors.telegram.feed import Feed
-from actors.telegram.follow import bare_name, followed, is_named, merged, resolver_of, to_resolve
+from actors.telegram.follow import followed, is_named, merged, resolver_of, to_resolve
 from config.model import Collection
+from config.values import bare_name
 
 ME = AccountId(1)
 DATE = datetime(2026, 1, 1, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import re
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
@@ -32,7 +32,7 @@ SIGNED_IN, SIGNED_OUT = 7, 8
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
-NOTHING = Store(posts=None, accounts=None, channels=None, jobs=None, media=None, alerts=None, rereads=None, people=None)  # type: ignore[arg-type]
+NOTHING = Store(**dict.fromkeys(field.name for field in fields(Store)))
 storeless = pytest.mark.parametrize("store", [NOTHING], ids=["storeless"])
 """For tests that read nothing: a database of their own costs each more than all else they do."""
 

@@ -38,7 +38,9 @@ async def face(owner, serve, registry, store):
     begun = Record(channel_id=NEWS, road="catchup", covered=(500, 600), start_id=500, top_id=600, channel_pts=7)
     await store.posts.record([begun])
     metrics = Metrics(registry)
-    Scheduler.start(store=store, schedules=(), plans=Settings().plans, metrics=metrics, key="scheduler")
+    Scheduler.start(
+        store=store, schedules=(), plans=Settings().plans, metrics=metrics, rng=random.Random(1), key="scheduler"
+    )
     Errands.start(store=store, metrics=metrics, rng=random.Random(1), key="errands")
     server = serve(store, {})
     await server.start()

@@ -1,5 +1,6 @@
 """When schedules fire next, asked of the actor that fires them."""
 
+import random
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -21,7 +22,14 @@ SCHEDULES = (
 @pytest.fixture
 async def url(serve, store, owner):
     metrics = Metrics(CollectorRegistry())
-    Scheduler.start(store=store, schedules=SCHEDULES, plans=(Plan(name="default"),), metrics=metrics, key="scheduler")
+    Scheduler.start(
+        store=store,
+        schedules=SCHEDULES,
+        plans=(Plan(name="default"),),
+        metrics=metrics,
+        rng=random.Random(1),
+        key="scheduler",
+    )
     server = serve(store)
     await server.start()
     yield server.url
