@@ -44,6 +44,7 @@ from actors.messages.following import FollowChannel, ImportChannels, ListFolders
 from actors.messages.ids import AccountId, AccountState
 from actors.messages.roster import AccountDown, AccountUp, Introduce, MembershipsRead
 from actors.messages.rows import SessionKey
+from actors.messages.settings import SettingsApplied
 from actors.neighbours import post
 from actors.ports import Store
 from actors.runtime.actor import TaskActor
@@ -57,7 +58,7 @@ from actors.telegram.client import AccountClient, SettingsIncomplete, build_clie
 from actors.telegram.desk import Desk, Reconnect
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.feed import Feed
-from actors.telegram.line import Ask, CatchUp, Check, EndTakeout, FindNames, Line, Listen, Save, Task
+from actors.telegram.line import Ask, CatchUp, Check, EndTakeout, Line, Listen, Own, ReadDialogs, Save, Task
 from actors.telegram.link import Gate, connected, pause, retry_after
 from actors.telegram.names import Names
 from actors.telegram.notes import Notes
@@ -89,7 +90,7 @@ OVER_WHEN_ACTIVE: tuple[AlertKind, ...] = ("key_dead", "frozen", "account_parked
 Asked = FetchHistory | FetchIds | FetchDifference | FindStart | PeekChannels | LookAgain | LocateFiles | FetchPart
 
 
-AccountMessage = Asked | Wish | DescribeAccount | Reading | RosterUp | Room | Save | Ask | Listen
+AccountMessage = Asked | Wish | DescribeAccount | Reading | RosterUp | Room | SettingsApplied | Save | Ask | Listen
 
 
 class Account(TaskActor):
@@ -176,12 +177,19 @@ class Account(TaskActor):
                 self._ask(request)
             case Listen():
                 self._listen()
+            case SettingsApplied(settings=settings):
+                self._take_settings(settings)
             case _:
                 assert_never(message)
         return None
 
-    def on_control(self, message: Reading | Room | RosterUp) -> None:
+    def on_control(self, message: Reading | Room | RosterUp | SettingsApplied) -> None:
         self.on_receive(message)
+
+    def _take_settings(self, settings: Settings) -> None:
+        self._settings = settings
+        if self._belonging.renew(settings.collection) and self._caller is not None:
+            self._put(ReadDialogs(), first=True)
 
     def _describe(self) -> AccountSnapshot:
         profile = self._profile
@@ -399,10 +407,15 @@ class Account(TaskActor):
             raise TryAgain(self._id, type(wish).__name__, "not connected")
         return await self._wishes.take(self._caller, wish)
 
-    def again(self, request: CatchUp | FindNames, wait: float) -> None:
+    async def read_dialogs(self) -> None:
+        if self._caller is not None:
+            await self._belonging.read(self._caller)
+            self.announce(memberships=True)
+
+    def again(self, request: Own, wait: float) -> None:
         self.tell_later(wait, Ask(request=request))
 
-    def _ask(self, request: CatchUp | FindNames) -> None:
+    def _ask(self, request: Own) -> None:
         if isinstance(request, CatchUp):
             self._outlet.gap_closes()
         if self._caller is not None:  # connecting does all this of itself

@@ -29,6 +29,7 @@ from actors.messages.chat import Note, Person, Pressed, Said
 from actors.messages.ids import AccountId
 from actors.messages.people import RANKS
 from actors.messages.rows import SessionKey, UpdateState
+from actors.messages.settings import SettingsApplied
 from actors.neighbours import ASK_FAULTS
 from actors.ports import Store
 from actors.runtime.actor import TaskActor
@@ -67,7 +68,7 @@ class TellAlerts:
     """The bot's own mail: look for alerts that administrators haven't been told of."""
 
 
-BotMessage = Said | Pressed | TellAlerts | Save
+BotMessage = Said | Pressed | TellAlerts | SettingsApplied | Save
 
 
 class Bot(TaskActor):
@@ -125,6 +126,8 @@ class Bot(TaskActor):
                     self._spawn(message.person, lambda: self._answer_in_turn(message))
             case TellAlerts():
                 self.spawn_task(self._tell_alerts(), name="tell alerts")
+            case SettingsApplied(settings=settings):
+                self._settings = self._answers.settings = settings
             case Save():
                 return self._notes.save()
             case _:

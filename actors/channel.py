@@ -40,6 +40,7 @@ from actors.messages.ids import AccountId, ChannelId, JobId
 from actors.messages.jobs import ChannelParsed, ChannelUp
 from actors.messages.recorder import Record, Recorded, RecorderUp, RecordFailed
 from actors.messages.roster import MembershipLost, ReaderFor
+from actors.messages.settings import SettingsApplied
 from actors.metrics import Metrics
 from actors.neighbours import ASK_FAULTS, post
 from actors.ports import Channels
@@ -102,6 +103,7 @@ ChannelMessage = (
     | RecorderUp
     | GoalSet
     | Mend
+    | SettingsApplied
     | Resume
 )
 
@@ -167,6 +169,8 @@ class Channel(TaskActor):
                 self._held.behind = self._held.behind or self._held.gap_is_open()
             case ParseChannel():
                 self._take_job(message)
+            case SettingsApplied(settings=settings):
+                self._held.policy, self._held.reread = settings.collection.start, settings.collection.reread
             case HistoryArrived() | DifferenceFetched() | StartFound():
                 self._take_answer(message)
             case AskFailed(error=error):

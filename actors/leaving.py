@@ -33,7 +33,7 @@ class Leaving:
     ) -> None:
         self._owner = owner
         self._store = store
-        self._telegram = telegram
+        self.telegram = telegram
         self._datacenter = datacenter
         self._loopback_only = loopback_only
 
@@ -86,7 +86,7 @@ class Leaving:
         if key is None:
             return True
         try:
-            attempt = Attempt(self._telegram, datacenter=self._datacenter, loopback_only=self._loopback_only, key=key)
+            attempt = Attempt(self.telegram, datacenter=self._datacenter, loopback_only=self._loopback_only, key=key)
         except SettingsIncomplete as fault:
             logger.warning("account %s is signed out here alone: %s", account_id, fault)
             return False

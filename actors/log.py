@@ -238,5 +238,32 @@ VERIFY_DIFFERED = _event(
     ru="⚠️ {channel}: проверка нашла расхождения {found}, исправлено {mended}",
     en="⚠️ {channel}: the verification found differences {found}, mended {mended}",
 )
+SETTINGS_RELOADED = _event(
+    "settings_reloaded",
+    logger="telewarden",
+    ru="🔁 Настройки перечитаны: изменено {changed}",
+    en="🔁 Settings reloaded: {changed} changed",
+)
+RELOAD_REFUSED = _event(
+    "reload_refused",
+    level=logging.ERROR,
+    logger="telewarden",
+    ru="❌ Настройки не перечитаны, действуют прежние: {cause}",
+    en="❌ Settings not reloaded, those in force stay: {cause}",
+)
+RESTART_NEEDED = _event(
+    "restart_needed",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="⚠️ После перезапуска изменится ещё {count}: {paths}",
+    en="⚠️ {count} more change after a restart: {paths}",
+)
+CHANNELS_DROPPED = _event(
+    "channels_dropped",
+    level=logging.WARNING,
+    logger="telewarden",
+    ru="⚠️ По новым настройкам больше не собираются каналы, {count}: {channels}",
+    en="⚠️ By the new settings {count} channels are collected no more: {channels}",
+)
 STOPPING = _event("stopping", logger="telewarden", ru="🛑 Остановка: {reason}", en="🛑 Stopping: {reason}")
 STOPPED = _event("stopped", logger="telewarden", ru="👋 Остановлен", en="👋 Stopped")

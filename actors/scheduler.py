@@ -31,6 +31,7 @@ from actors.messages.jobs import (
     ScheduleTimes,
 )
 from actors.messages.roster import MembershipLost, ReadersFor
+from actors.messages.settings import SetSchedules
 from actors.metrics import Metrics
 from actors.neighbours import ASK_FAULTS, or_again, post
 from actors.ports import Store
@@ -56,7 +57,7 @@ from actors.runtime.actor import TaskActor
 from actors.runtime.clock import Timer
 from actors.runtime.reply import Later
 from actors.telegram.follow import is_named
-from actors.timetable import Timetable
+from actors.timetable import Timetable, plan
 from config.model import Group, Plan, Schedule, plan_of
 from config.schedule import names_of
 from config.values import render_duration
@@ -83,6 +84,7 @@ Question = ParseUser | ParseAll | AwaitJob | DescribeJob | DescribeSchedules
 SchedulerMessage = (
     Question
     | ChannelParsed
+    | SetSchedules
     | LookAtClock
     | Fire
     | RunAfter
@@ -120,6 +122,7 @@ class Scheduler(TaskActor):
         self._plans = plans
         self._metrics = metrics
         self._new_id = new_id
+        self._rng = rng
         self._timetable = Timetable(rng)
         self._timer: Timer | None = None
         self._ahead = timedelta(0)
@@ -136,10 +139,11 @@ class Scheduler(TaskActor):
         if interrupted:
             logger.info("%s jobs of an earlier run were interrupted", interrupted)
         marks = await self._store.schedules.marks()
-        await self._store.schedules.save(self._timetable.set(self._schedules, marks, now))
-        await self._store.schedules.keep_only([schedule.name for schedule in self._schedules])
+        planned = plan(self._schedules, now, self._rng, marks=marks)
         self._ahead = self._ahead_now()
-        self._arm()
+        await self._set(
+            SetSchedules(schedules=self._schedules, groups=self._groups, plans=self._plans, planned=planned)
+        )
         log.emit(log.SERVICE_READY)
 
     def on_control(self, message: ChannelParsed | ChannelUp) -> None:
@@ -162,6 +166,8 @@ class Scheduler(TaskActor):
                 return or_again(self, self._take_parsed(message), message)
             case LookAtClock():
                 self._look()
+            case SetSchedules():
+                return self._set(message)
             case Fire():
                 return or_again(self, self._fire(message), message)
             case RunAfter(schedule=schedule, target=target):
@@ -205,6 +211,13 @@ class Scheduler(TaskActor):
 
     def _ahead_now(self) -> timedelta:
         return timedelta(seconds=self.owner.clock.now().timestamp() - self.owner.clock.monotonic())
+
+    async def _set(self, message: SetSchedules) -> None:
+        await self._store.schedules.save([each.mark for each in message.planned if each.mark is not None])
+        await self._store.schedules.keep_only([schedule.name for schedule in message.schedules])
+        self._schedules, self._groups, self._plans = message.schedules, message.groups, message.plans
+        self._timetable.set(message.schedules, message.planned)
+        self._arm()
 
     def _look(self) -> None:
         now, ahead = self.owner.clock.now(), self._ahead_now()
@@ -424,8 +437,8 @@ class Scheduler(TaskActor):
         del self._runs[job_id]
         del self._running[run.target]
         waiting = self._waiting.pop(run.target, None)
-        if waiting is not None and waiting in self._schedules:
-            self.tell_self(RunAfter(schedule=waiting, target=run.target))
+        if waiting is not None and waiting.name in self._timetable:
+            self.tell_self(RunAfter(schedule=self._timetable[waiting.name], target=run.target))
         self._finished[job_id] = job
         if len(self._finished) > JOBS_KEPT:
             del self._finished[next(iter(self._finished))]

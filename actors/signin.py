@@ -17,6 +17,7 @@ from actors.leaving import Leaving
 from actors.messages.content import Profile
 from actors.messages.ids import UP, AccountId, AccountState, SignInId
 from actors.messages.rows import SessionKey
+from actors.messages.settings import SettingsApplied
 from actors.messages.signin import (
     AccountSignedIn,
     CancelSignIn,
@@ -104,6 +105,7 @@ SignInMessage = (
     | DisableUser
     | EnableUser
     | RemoveUser
+    | SettingsApplied
 )
 
 
@@ -162,11 +164,13 @@ class SignIn(TaskActor):
                 return self._beside(self._leaving.enable(account_id), name=f"enable {account_id}")
             case RemoveUser(account_id=account_id, posts=posts):
                 return self._beside(self._leaving.remove(account_id, posts=posts), name=f"remove {account_id}")
+            case SettingsApplied(settings=settings):
+                self._settings, self._leaving.telegram = settings, settings.telegram
             case Expire(sign_in_id=sign_in_id):
                 self._expire(sign_in_id)
-                return None
             case _:
                 assert_never(message)
+        return None
 
     def _beside(self, work: Coroutine[Any, Any, Any], name: str) -> Later[Any]:
         later: Later[Any] = Later()

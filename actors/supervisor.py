@@ -8,7 +8,9 @@ because they introduce themselves to it.
 
 import logging
 import random
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actors import log
@@ -21,6 +23,7 @@ from actors.errands import Errands
 from actors.errors import StoreUnavailable
 from actors.messages.ids import AccountId, ChannelId
 from actors.messages.roster import AccountDown, ChannelsUp
+from actors.messages.settings import ApplySettings, SettingsApplied
 from actors.messages.signin import AccountSignedIn, StopAccount
 from actors.metrics import Metrics
 from actors.neighbours import post
@@ -28,14 +31,26 @@ from actors.ports import Blobs, Store
 from actors.recorder import Recorder
 from actors.rereader import Rereader
 from actors.roster import Roster
-from actors.runtime.supervision import Backoff, ChildSpec, Intensity, ParkedChild, Supervisor, SupervisorMessage
+from actors.runtime.errors import ActorDeadError
+from actors.runtime.supervision import (
+    Backoff,
+    ChildSpec,
+    Intensity,
+    ParkedChild,
+    RestartChild,
+    Supervisor,
+    SupervisorMessage,
+)
 from actors.scheduler import Scheduler
 from actors.signin import SignIn
 from actors.telegram.link import Gate
+from actors.telegram.proxy import proxy_of
 from config.model import Datacenter, Settings
 
 logger = logging.getLogger(__name__)
 
+SLICE = 500
+"""Channels that hear of new settings in one turn of the loop: some 5 ms."""
 ACCOUNT_SHUTDOWN = 4.0
 """Seconds for one account to disconnect and save its state; all of them stop at the same time."""
 
@@ -55,7 +70,7 @@ class Parts:
     """Where files of posts are kept; without it none are fetched."""
 
 
-AccountsMessage = AccountSignedIn | StopAccount | SupervisorMessage
+AccountsMessage = AccountSignedIn | StopAccount | SettingsApplied | SupervisorMessage
 
 
 class Accounts(Supervisor):
@@ -81,8 +96,25 @@ class Accounts(Supervisor):
                 return self._start_anew(account_id)
             case StopAccount(account_id=account_id):
                 return self._answer_later(lambda: self._stop_account(account_id), f"stop account {account_id}")
+            case SettingsApplied(settings=settings):
+                self._take_settings(settings)
+                return None
             case _:
                 return super().on_receive(message)
+
+    def _take_settings(self, settings: Settings) -> None:
+        """Accounts that connect otherwise, or may do other than before, begin anew; the others are told."""
+        old, self._parts = self._parts.settings, replace(self._parts, settings=settings)
+        for key in self._nursery.children:
+            account_id = _account_of(key)
+            if account_id is None:
+                if old.telegram != settings.telegram:
+                    self.tell_self(RestartChild(key=key))
+                continue
+            # Who isn't there, parked or between two lives, begins by these settings when it does.
+            told = post(self.owner, key, SettingsApplied(settings=settings))
+            if told and not connects_alike(account_id, old, settings):
+                self.tell_self(AccountSignedIn(account_id=account_id))
 
     async def _start_anew(self, account_id: AccountId) -> None:
         """A fresh sign-in replaces the actor that had the old key."""
@@ -93,22 +125,24 @@ class Accounts(Supervisor):
         await self.stop_child(f"account/{account_id}")
 
     async def _start_account(self, account_id: AccountId) -> None:
-        parts, key = self._parts, f"account/{account_id}"
-        spec = ChildSpec(
-            key=key,
-            factory=lambda: Account.start(
-                account_id=account_id,
-                store=parts.store,
-                settings=parts.settings,
-                datacenter=parts.datacenter,
-                loopback_only=parts.loopback_only,
-                metrics=parts.metrics,
-                gate=self._gate,
-                key=key,
-            ),
-            shutdown=ACCOUNT_SHUTDOWN,
+        key = f"account/{account_id}"
+        await self.start_child(
+            ChildSpec(key=key, factory=lambda: self._account(account_id, key), shutdown=ACCOUNT_SHUTDOWN)
         )
-        await self.start_child(spec)
+
+    def _account(self, account_id: AccountId, key: str) -> Any:
+        """By the settings that hold when it starts, at its first start and at each one after a failure."""
+        parts = self._parts
+        return Account.start(
+            account_id=account_id,
+            store=parts.store,
+            settings=parts.settings,
+            datacenter=parts.datacenter,
+            loopback_only=parts.loopback_only,
+            metrics=parts.metrics,
+            gate=self._gate,
+            key=key,
+        )
 
     def _start_bot(self) -> Any:
         parts = self._parts
@@ -126,11 +160,10 @@ class Accounts(Supervisor):
         self.spawn_task(self._park(key, parked), name=f"report {key} parked")
 
     async def _park(self, key: str, parked: ParkedChild) -> None:
-        kind, _, number = key.partition("/")
-        if kind != "account":
+        account_id = _account_of(key)
+        if account_id is None:
             logger.error("%s is parked: %s", key, parked.reason)
             return
-        account_id = AccountId(int(number))
         try:
             row = await self._parts.store.accounts.one(account_id)
             if row is not None and row.state in {"active", "connecting", "flooded"}:
@@ -139,6 +172,26 @@ class Accounts(Supervisor):
         except StoreUnavailable as error:
             logger.warning("%s is parked (%s), which the database doesn't know yet: %s", key, parked.reason, error)
         post(self.owner, "roster", AccountDown(account_id=account_id, state="parked"))
+
+
+def _account_of(key: str) -> AccountId | None:
+    kind, _, number = key.partition("/")
+    return AccountId(int(number)) if kind == "account" else None
+
+
+def connects_alike(account_id: AccountId, old: Settings, new: Settings) -> bool:
+    """Whether what an account's connection is made with is the same in both."""
+    return proxy_of(account_id, old.telegram) == proxy_of(account_id, new.telegram) and (
+        (account_id in old.collection.takeout) == (account_id in new.collection.takeout)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellNext:
+    """Tell the settings to the next of these channels, a slice in one turn of the loop."""
+
+    keys: tuple[str, ...]
+    told: SettingsApplied
 
 
 class ChannelTree(Supervisor):
@@ -151,6 +204,19 @@ class ChannelTree(Supervisor):
     async def started(self) -> None:
         await super().started()
         post(self.owner, "roster", ChannelsUp())
+
+    def on_receive(self, message: SettingsApplied | TellNext | SupervisorMessage) -> Any:
+        match message:
+            case SettingsApplied():
+                self.tell_self(TellNext(keys=tuple(self._nursery.children), told=message))
+            case TellNext(keys=keys, told=told):
+                for key in keys[:SLICE]:
+                    post(self.owner, key, told)
+                if keys[SLICE:]:
+                    self.tell_self(replace(message, keys=keys[SLICE:]))
+            case _:
+                return super().on_receive(message)
+        return None
 
     def _report(self, key: str, parked: ParkedChild) -> None:
         self.spawn_task(self._quarantine(key, parked), name=f"quarantine {key}")
@@ -174,35 +240,67 @@ class Root(Supervisor):
 
     async def started(self) -> None:
         await super().started()
-        parts = self._parts
         for spec in (
             ChildSpec(key="alerts", factory=self._start_alerts, shutdown=1.0),
             ChildSpec(key="recorder", factory=self._start_recorder, shutdown=5.0),
-            ChildSpec(key="channels", factory=lambda: ChannelTree.start(parts=parts, key="channels"), shutdown=3.0),
-            ChildSpec(key="roster", factory=self._start_roster, shutdown=2.0),
             ChildSpec(
-                key="accounts",
-                factory=lambda: Accounts.start(parts=parts, key="accounts"),
-                shutdown=ACCOUNT_SHUTDOWN + 1,
+                key="channels", factory=lambda: ChannelTree.start(parts=self._parts, key="channels"), shutdown=3.0
             ),
+            ChildSpec(key="roster", factory=self._start_roster, shutdown=2.0),
+            ChildSpec(key="accounts", factory=self._start_accounts, shutdown=ACCOUNT_SHUTDOWN + 1),
             ChildSpec(key="signin", factory=self._start_signin, shutdown=2.0),
             ChildSpec(key="scheduler", factory=self._start_scheduler, shutdown=2.0),
             ChildSpec(key="errands", factory=self._start_errands, shutdown=2.0),
         ):
             await self.start_child(spec)
-        if parts.settings.collection.reread_after:
-            await self.start_child(ChildSpec(key="rereader", factory=self._start_rereader, shutdown=2.0))
-        if parts.blobs is not None and parts.settings.media.channels:
+        for spec in self._wanted():
+            await self.start_child(spec)
+
+    def _wanted(self) -> Iterator[ChildSpec]:
+        """Those that run only where the settings ask for what they do."""
+        if self._parts.settings.collection.reread_after:
+            yield ChildSpec(key="rereader", factory=self._start_rereader, shutdown=2.0)
+        if self._parts.blobs is not None and self._parts.settings.media.channels:
             # Posts are collected without files too: one that keeps failing is parked, and ends nothing else.
-            await self.start_child(
-                ChildSpec(key="downloader", factory=self._start_downloader, shutdown=2.0, policy=Backoff())
-            )
+            yield ChildSpec(key="downloader", factory=self._start_downloader, shutdown=2.0, policy=Backoff())
+
+    def on_receive(self, message: ApplySettings | SupervisorMessage) -> Any:
+        match message:
+            case ApplySettings(settings=settings):
+                return self._answer_later(lambda: self._apply(settings), "apply settings")
+            case _:
+                return super().on_receive(message)
+
+    async def _apply(self, settings: Settings) -> None:
+        """Schedules are in force already: they alone need the database, so they come first (``SetSchedules``)."""
+        old, self._parts = self._parts.settings, replace(self._parts, settings=settings)
+        for key in ("channels", "accounts", "signin", "bot"):
+            ref = self.owner.get(key)
+            if ref is not None:
+                with suppress(ActorDeadError):  # its successor is made by these settings
+                    await ref.send(SettingsApplied(settings=settings))
+        changed = {
+            "rereader": old.collection.reread_after != settings.collection.reread_after,
+            "downloader": old.media != settings.media,
+        }
+        for key, is_changed in changed.items():
+            if is_changed:
+                await self.stop_child(key)
+        for spec in self._wanted():
+            if changed[spec.key]:
+                await self.start_child(spec)
 
     def _start_alerts(self) -> Any:
         return Alerts.start(store=self._parts.store.alerts, metrics=self._parts.metrics, key="alerts")
 
     def _start_recorder(self) -> Any:
         return Recorder.start(posts=self._parts.store.posts, metrics=self._parts.metrics, key="recorder")
+
+    def _start_channels(self) -> Any:
+        return ChannelTree.start(parts=self._parts, key="channels")
+
+    def _start_accounts(self) -> Any:
+        return Accounts.start(parts=self._parts, key="accounts")
 
     def _start_roster(self) -> Any:
         return Roster.start(store=self._parts.store, spec_of=self._channel_spec, key="roster")

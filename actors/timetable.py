@@ -3,9 +3,10 @@
 import heapq
 import itertools
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from config.model import Schedule
 from config.schedule import next_firing, out_of_quiet
@@ -48,6 +49,47 @@ class _Entry:
     """Whether it is being acted on."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A schedule that comes into force, and when it fires first."""
+
+    schedule: Schedule
+    due: datetime
+    at: datetime
+    mark: Mark | None
+    """To be kept, where it isn't kept already."""
+
+
+def plan(
+    schedules: Iterable[Schedule],
+    now: datetime,
+    rng: random.Random,
+    *,
+    in_force: Collection[Schedule] = (),
+    marks: Mapping[str, Mark] = MappingProxyType({}),
+) -> tuple[Planned, ...]:
+    """When those fire first that are new or have another rule than the one ``in_force`` under their name.
+
+    Takes a tenth of a millisecond for each: for thousands of them call it in a thread.
+    """
+    rules = {schedule.name: schedule.rule for schedule in in_force}
+    planned = []
+    for schedule in schedules:
+        if rules.get(schedule.name) == schedule.rule:
+            continue
+        mark, new = marks.get(schedule.name), None
+        if mark is None or mark.rule != schedule.rule or mark.last > now + JUMP_MOST:
+            mark = new = Mark(name=schedule.name, rule=schedule.rule, last=now)
+        due = first_due(schedule, mark.last, now)
+        planned.append(Planned(schedule=schedule, due=due, at=_time_of(schedule, due, now, rng), mark=new))
+    return tuple(planned)
+
+
+def _time_of(schedule: Schedule, due: datetime, now: datetime, rng: random.Random) -> datetime:
+    at = out_of_quiet(schedule, out_of_quiet(schedule, due) + schedule.jitter * rng.random())
+    return out_of_quiet(schedule, max(at, now))
+
+
 class Timetable:
     """Every schedule's next firing. A firing that is taken comes again only after ``done``.
 
@@ -63,31 +105,30 @@ class Timetable:
         """Entries by their time; one that isn't in ``_entries`` or was moved since is passed over."""
         self._order = itertools.count()
 
-    def set(self, schedules: Iterable[Schedule], marks: Mapping[str, Mark], now: datetime) -> tuple[Mark, ...]:
-        """These are in force from now on; those that were and haven't changed keep their time.
-
-        ``marks``: of an earlier run, by name. The marks answered are new, and are to be kept.
-        """
+    def set(self, schedules: Iterable[Schedule], planned: Iterable[Planned]) -> None:
+        """These are in force from now on; those that aren't ``planned`` keep their time."""
+        new = {each.schedule.name: each for each in planned}
         before, self._entries = self._entries, {}
-        new = []
         for schedule in schedules:
-            old = before.get(schedule.name)
-            if old is not None and old.schedule.rule == schedule.rule:
-                old.schedule = schedule
-                self._entries[schedule.name] = old
-                continue
-            mark = marks.get(schedule.name)
-            if mark is None or mark.rule != schedule.rule or mark.last > now + JUMP_MOST:
-                mark = Mark(name=schedule.name, rule=schedule.rule, last=now)
-                new.append(mark)
-            self._enter(schedule, first_due(schedule, mark.last, now), now)
-        return tuple(new)
+            first = new.get(schedule.name)
+            if first is None:
+                entry = self._entries[schedule.name] = before[schedule.name]
+                entry.schedule = schedule
+            else:
+                self._enter(schedule, first.due, first.at)
 
-    def _enter(self, schedule: Schedule, due: datetime, now: datetime) -> None:
-        at = out_of_quiet(schedule, out_of_quiet(schedule, due) + schedule.jitter * self._rng.random())
-        entry = _Entry(schedule=schedule, due=due, at=out_of_quiet(schedule, max(at, now)))
-        self._entries[schedule.name] = entry
+    def __getitem__(self, name: str) -> Schedule:
+        return self._entries[name].schedule
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def _enter(self, schedule: Schedule, due: datetime, at: datetime) -> None:
+        entry = self._entries[schedule.name] = _Entry(schedule=schedule, due=due, at=at)
         self._push(entry)
+
+    def _enter_next(self, schedule: Schedule, due: datetime, now: datetime) -> None:
+        self._enter(schedule, due, _time_of(schedule, due, now, self._rng))
 
     def _push(self, entry: _Entry) -> None:
         heapq.heappush(self._heap, (entry.at, next(self._order), entry))
@@ -117,7 +158,7 @@ class Timetable:
         if entry is not None and entry.taken:
             # Jitter may be longer than the time to the next firing, which isn't lost by it.
             after = max(now - entry.schedule.jitter, entry.due)
-            self._enter(entry.schedule, next_firing(entry.schedule, after, entry.due), now)
+            self._enter_next(entry.schedule, next_firing(entry.schedule, after, entry.due), now)
 
     def jumped(self, by: timedelta, now: datetime) -> None:
         """The wall clock was set: it is ``by`` later than the time that went by says."""
@@ -131,7 +172,7 @@ class Timetable:
                     self._push(entry)
             elif by < -JUMP_MOST and not entry.taken:
                 del self._entries[name]
-                self._enter(entry.schedule, next_firing(entry.schedule, now, None), now)
+                self._enter_next(entry.schedule, next_firing(entry.schedule, now, None), now)
 
     def times(self, name: str, count: int) -> tuple[datetime, ...]:
         """The next ``count`` firings of a schedule in force; the jitter of all but the first isn't known yet."""

@@ -10,7 +10,7 @@ from pydantic import ByteSize, SecretStr
 from config.model import Section, Start
 from config.values import render_duration, render_size
 
-HIDDEN = "(secret)"
+HIDDEN = "**********"
 """Stands for a secret that is set."""
 
 

@@ -7,7 +7,7 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +16,18 @@ from typing import Any
 import prometheus_client
 
 from actors import log
-from actors.errors import StoreUnavailable
+from actors.errors import ActorsError, StoreUnavailable
 from actors.messages.content import Profile
 from actors.messages.ids import AccountId
 from actors.messages.rows import SessionKey
 from actors.metrics import ActorCollector, Metrics
+from actors.runtime.errors import ActorDeadError, RuntimeFault
 from actors.runtime.owner import LoopOwner, run_owner
 from actors.runtime.ref import Ref
 from actors.supervisor import Parts, Root
 from actors.telegram.client import fenced
 from actors.telegram.fence import HAND_OVER, Fence
+from config.faults import SettingsInvalid
 from config.load import missing_credentials
 from config.model import Datacenter, Settings
 from daemon.admin.access import Access, TokenFileInvalid
@@ -33,7 +35,8 @@ from daemon.admin.server import AddressUnavailable, AdminServer
 from daemon.keys import MasterKeyRefused, MasterKeys, load_master_keys
 from daemon.logs import secrets_of, setup_logging
 from daemon.media.opening import BlobsRefused, open_blobs
-from daemon.planning import Planned, watch
+from daemon.planning import watch
+from daemon.reloading import Reloading
 from daemon.rotation import Rotation
 from daemon.sandbox_process import SandboxFailed, SandboxProcess
 from daemon.store.embedded import EmbeddedPostgres
@@ -87,9 +90,21 @@ class Ending:
             self.event.set()
 
 
-def run(settings: Settings, *, take_over: bool = False) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What is read and checked before the loop runs."""
+
+    settings: Settings
+    load: Callable[[], Settings]
+    access: Access
+    keys: MasterKeys
+    take_over: bool
+
+
+def run(settings: Settings, load: Callable[[], Settings], *, take_over: bool = False) -> int:
     """Run the daemon until SIGTERM, SIGINT or a failure that only a restart mends; the exit code.
 
+    ``load`` reads the settings anew when it is told to reload (SIGHUP, ``POST /reload``).
     ``take_over``: take the database from a daemon on another host that is known to be off.
     """
     setup_logging(settings.logging, secrets=secrets_of(settings))
@@ -98,7 +113,8 @@ def run(settings: Settings, *, take_over: bool = False) -> int:
         _make_state_dir(settings.state_dir)
         access = Access.load(settings.admin, settings.state_dir)
         keys = load_master_keys(settings.state_dir, settings.keys.master_key_file)
-        return run_owner(lambda owner: _run(owner, settings, access, keys, take_over=take_over), watchdog=WATCHDOG)
+        start = Start(settings=settings, load=load, access=access, keys=keys, take_over=take_over)
+        return run_owner(lambda owner: _run(owner, start), watchdog=WATCHDOG)
     except REFUSALS as error:
         logger.error("%s", error)  # noqa: TRY400 - plain words for an operator, no traceback
         return EX_FAILED
@@ -120,15 +136,15 @@ def _make_state_dir(state_dir: Path) -> None:
         ) from error
 
 
-async def _run(owner: LoopOwner, settings: Settings, access: Access, keys: MasterKeys, *, take_over: bool) -> int:
+async def _run(owner: LoopOwner, start: Start) -> int:
     ending = Ending(asyncio.Event())
     for number in (signal.SIGTERM, signal.SIGINT):
         owner.loop.add_signal_handler(number, ending.begin, number.name)
+    # Until there is something to reload, a reload is what is being done: the settings were just read.
+    owner.loop.add_signal_handler(signal.SIGHUP, lambda: None)
     notify = Notifier.from_environment(os.environ)
     async with AsyncExitStack() as stack:
-        starting = asyncio.create_task(
-            _start(stack, owner, settings, keys=keys, access=access, ending=ending, take_over=take_over), name="start"
-        )
+        starting = asyncio.create_task(_start(stack, owner, start, ending, notify), name="start")
         if await _first(starting, ending):
             gc.collect()
             gc.freeze()  # what lives now lives on; the collector needn't look at it again
@@ -154,17 +170,9 @@ async def _first(starting: asyncio.Task[None], ending: Ending) -> bool:
     return True
 
 
-async def _start(
-    stack: AsyncExitStack,
-    owner: LoopOwner,
-    settings: Settings,
-    *,
-    keys: MasterKeys,
-    access: Access,
-    ending: Ending,
-    take_over: bool,
-) -> None:
+async def _start(stack: AsyncExitStack, owner: LoopOwner, start: Start, ending: Ending, notify: Notifier) -> None:
     """Start the parts in order; each puts its own end on the stack."""
+    settings, keys, take_over = start.settings, start.keys, start.take_over
     lock = stack.enter_context(StateLock(settings.state_dir))
     opened = await _open_store(stack, settings, keys, ending)
     # The lock of the state folder proves that nobody else uses the PostgreSQL inside it.
@@ -196,12 +204,21 @@ async def _start(
     root = Root.start(parts=parts, key="supervisor")
     stack.push_async_callback(_stop_tree, root)
     _keep(stack, _watch_root(root, ending), "end of the tree")
-    planned = Planned.of(settings)
-    _keep(stack, watch(owner, opened.store, planned), "plan")
+    reloading = Reloading(
+        owner=owner,
+        store=opened.store,
+        settings=settings,
+        load=start.load,
+        told=(
+            lambda live: start.access.renew(live.admin),
+            lambda live: setup_logging(live.logging, secrets={*secrets_of(settings), *secrets_of(live)}),
+        ),
+    )
+    _keep(stack, watch(owner, opened.store, lambda: reloading.settings), "plan")
+    _reload_on_hangup(stack, owner, reloading, notify)
     admin = AdminServer(
-        owner=owner, store=opened.store, settings=settings.admin, access=access,
-        registry=metrics.registry, ready=lambda: _ready(owner, opened), blobs=blobs, planned=planned,
-        rotation=rotation, plans=settings.plans,
+        owner=owner, store=opened.store, access=start.access, registry=metrics.registry,
+        ready=lambda: _ready(owner, opened), blobs=blobs, reloading=reloading, rotation=rotation,
     )  # fmt: skip
     await admin.start()
     stack.push_async_callback(admin.stop)
@@ -209,6 +226,28 @@ async def _start(
     note = missing_credentials(settings)
     if note is not None:
         logger.warning("%s", note)
+
+
+def _reload_on_hangup(stack: AsyncExitStack, owner: LoopOwner, reloading: Reloading, notify: Notifier) -> None:
+    asked = asyncio.Event()
+    owner.loop.add_signal_handler(signal.SIGHUP, asked.set)
+
+    async def reload() -> None:
+        while True:
+            await asked.wait()
+            asked.clear()
+            notify.reloading()
+            try:
+                await reloading.apply()
+            except SettingsInvalid as invalid:
+                for fault in invalid.faults:
+                    logger.error("%s", fault)  # noqa: TRY400 - plain words for an operator, no traceback
+                log.emit(log.RELOAD_REFUSED, cause=f"{len(invalid.faults)} faults, see above")
+            except (ActorsError, RuntimeFault, ActorDeadError) as fault:
+                log.emit(log.RELOAD_REFUSED, cause=str(fault))
+            notify.ready()
+
+    _keep(stack, reload(), "reload")
 
 
 def _make_metrics(stack: AsyncExitStack, owner: LoopOwner) -> Metrics:

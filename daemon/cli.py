@@ -28,6 +28,7 @@ from daemon.options import (
 from daemon.people_commands import invite, user
 from daemon.plan_command import plan
 from daemon.probe_command import probe
+from daemon.reload_commands import diff, reload
 from daemon.schedule_command import schedule
 from daemon.signin_commands import login, session
 from daemon.stats_command import stats
@@ -58,12 +59,18 @@ def run(config: Path | None, *, take_over: bool, as_json: bool) -> None:
 
     With --json the log is JSON, whatever the settings say.
     """
-    settings, _ = load(config)
-    if as_json:
-        settings = settings.model_copy(update={"logging": settings.logging.model_copy(update={"format": "json"})})
+    _, path = load(config)
+    from config.load import load_settings
+    from config.model import Settings
     from daemon import app
 
-    sys.exit(app.run(settings, take_over=take_over))
+    logs = {"format": "json"} if as_json else {}
+
+    def read_again() -> Settings:
+        settings = load_settings(path, os.environ)
+        return settings.model_copy(update={"logging": settings.logging.model_copy(update=logs)})
+
+    sys.exit(app.run(read_again(), read_again, take_over=take_over))
 
 
 @cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
@@ -198,18 +205,20 @@ def check(config: Path | None, *, as_json: bool) -> None:
     if as_json:
         _check_as_json(path)
         return
+    from config.load import missing_credentials
+    from config.words import in_words
+
     settings, _ = load(path)
     click.echo(f"{path or 'the built-in defaults'}: the settings are valid; effective are")
-    for line in _flat("", _plain(settings)):
+    for line in _flat("", in_words(settings)):
         click.echo(f"  {line}")
-    from config.load import missing_credentials
-
     if note := missing_credentials(settings):
         click.echo(f"Note: {note}")
 
 
 def _check_as_json(path: Path | None) -> None:
     from config.load import SettingsInvalid, load_settings
+    from config.words import in_words
 
     try:
         settings = load_settings(path, os.environ)
@@ -217,33 +226,7 @@ def _check_as_json(path: Path | None) -> None:
         faults = [{"where": fault.where, "path": fault.path, "text": fault.text} for fault in invalid.faults]
         show({"valid": False, "config": path and str(path), "faults": faults})
         sys.exit(BAD_SETTINGS)
-    show({"valid": True, "config": path and str(path), "settings": _plain(settings)})
-
-
-def _plain(value: Any) -> Any:
-    """Settings as JSON has them, durations, sizes and start policies as they are written, secrets starred."""
-    from datetime import timedelta
-
-    from pydantic import ByteSize
-
-    from config.model import Section, Start
-    from config.values import render_duration, render_size
-
-    match value:
-        case Start():
-            return value.words
-        case Section():
-            return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
-        case tuple():
-            return [_plain(item) for item in value]
-        case timedelta():
-            return render_duration(value)
-        case ByteSize():
-            return render_size(value)
-        case bool() | int() | float() | None:
-            return value
-        case _:
-            return str(value)
+    show({"valid": True, "config": path and str(path), "settings": in_words(settings)})
 
 
 def _flat(path: str, value: Any) -> list[str]:
@@ -262,6 +245,7 @@ cli.add_command(cancel)
 cli.add_command(ledger)
 cli.add_command(alerts)
 cli.add_command(verify)
+cli.add_command(diff)
 cli.add_command(doctor)
 cli.add_command(follow)
 cli.add_command(import_)
@@ -271,6 +255,7 @@ cli.add_command(login)
 cli.add_command(session)
 cli.add_command(plan)
 cli.add_command(probe)
+cli.add_command(reload)
 cli.add_command(schedule)
 cli.add_command(stats)
 cli.add_command(unfollow)

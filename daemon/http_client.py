@@ -78,6 +78,10 @@ class Daemon:
         """Raises: ``DaemonUnreachable``, ``DaemonRefused``."""
         return self._ask("DELETE", path, query, None, timeout)
 
+    def ask(self, method: str, path: str, *, timeout: float = TIMEOUT) -> Reply:
+        """Raises: ``DaemonUnreachable``, ``DaemonRefused``."""
+        return self._ask(method, path, None, None if method == "GET" else b"", timeout)
+
     def _ask(
         self, method: str, path: str, query: Mapping[str, Any] | None, body: bytes | None, timeout: float
     ) -> Reply:

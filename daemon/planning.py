@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -127,13 +128,13 @@ def density(row: ChannelRow) -> float:
     return min(1.0, row.posts / covered) if covered and row.posts else 1.0
 
 
-async def watch(owner: LoopOwner, store: Store, planned: Planned) -> None:
+async def watch(owner: LoopOwner, store: Store, settings: Callable[[], Settings]) -> None:
     """Tell the operator once, and again when it is over, of accounts for which the settings are too much."""
     told: set[tuple[AccountId, str]] = set()
     await asyncio.sleep(LOOK_AFTER)
     while True:
         try:
-            found = await gather(store, planned, owner.clock.now())
+            found = await gather(store, Planned.of(settings()), owner.clock.now())
         except StoreUnavailable as error:
             logger.debug("no plan for now: %s", error)
         else:

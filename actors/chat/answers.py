@@ -57,7 +57,7 @@ class Answers:
     def __init__(self, *, owner: LoopOwner, store: Store, settings: Settings, mouth: Mouth) -> None:
         self._owner = owner
         self._store = store
-        self._settings = settings
+        self.settings = settings
         self._mouth = mouth
         self.username: str | None = None
         """The bot's own, for links to it."""
@@ -192,7 +192,7 @@ class Answers:
         await self._login(person, row, "")
 
     async def _link(self, person: Person, goes_on: SignInId | None) -> str | None:
-        url = self._settings.admin.public_url
+        url = self.settings.admin.public_url
         if url is None:
             return None
         token = secrets.token_urlsafe(24)
@@ -244,11 +244,11 @@ class Answers:
 
     async def _schedule(self, person: Person, row: AccountRow, _: str) -> None:
         language = person.language
-        own = [each for each in self._settings.schedules if person.user_id in each.users]
-        most = plan_of(row.plan, self._settings.plans).schedules
+        own = [each for each in self.settings.schedules if person.user_id in each.users]
+        most = plan_of(row.plan, self.settings.plans).schedules
         theirs = [
             each
-            for each in self._settings.schedules
+            for each in self.settings.schedules
             if each in own[:most] or not (each.users or each.channels or each.groups)
         ]
         if not theirs:
@@ -303,7 +303,7 @@ class Answers:
             await self._follow(person, row, place)
 
     async def _follow(self, person: Person, row: AccountRow, place: Place, *, join: bool = False) -> None:
-        limit = plan_of(row.plan, self._settings.plans).channels
+        limit = plan_of(row.plan, self.settings.plans).channels
         try:
             found = await self._wish(row, FollowChannel(place=place, join=join, limit=limit))
         except LimitReached as fault:
@@ -362,7 +362,7 @@ class Answers:
         await self._mouth.say(person, Note(text=text_of("folders", person.language), buttons=tuple(buttons)))
 
     async def _import_folder(self, person: Person, row: AccountRow, folder_id: int | None) -> None:
-        limit = plan_of(row.plan, self._settings.plans).channels
+        limit = plan_of(row.plan, self.settings.plans).channels
         try:
             done = await self._wish(row, ImportChannels(folder_id=folder_id, limit=limit))
         except FolderUnknown:
@@ -388,7 +388,7 @@ class Answers:
         raise AssertionError("the last try answers or raises")
 
     def _limit_text(self, row: AccountRow, language: Language) -> str:
-        limit = plan_of(row.plan, self._settings.plans).channels
+        limit = plan_of(row.plan, self.settings.plans).channels
         return "" if limit is None else text_of("of_limit", language, limit=limit)
 
     # --- administrators --------------------------------------------------------------------------------------------

@@ -34,20 +34,36 @@ class Belonging:
         """Of the next look for names."""
         self._read_at = 0.0
         """When the dialogs were read, in the clock's monotonic seconds."""
+        self._whole = False
+        """Whether every page is to be read, whatever is known."""
         self.complete = False
         """Whether the feed's memberships are all that the account has."""
+
+    def renew(self, settings: Collection) -> bool:
+        """Go by these settings; whether they may want other channels, so that all dialogs are to be read."""
+        other = (settings.follow, settings.channels) != (self._settings.follow, self._settings.channels)
+        self._settings = self._names.settings = self._feed.settings = settings
+        self._whole = self._whole or other
+        return other
 
     async def read(self, call: Caller) -> None:
         """Read them, unless they were read a moment ago. Raises as ``call`` does, where nothing is stored to go by."""
         feed, now = self._feed, self._actor.owner.clock.monotonic()
-        if feed.memberships and now - self._read_at <= READ_AGAIN:
+        if feed.memberships and now - self._read_at <= READ_AGAIN and not self._whole:
             return
         stored = feed.memberships.values() or await self._store.channels.memberships(self._id)
         await self._names.load()
         feed.choices = await self._store.people.choices(self._id)
         read, self.complete = await read_memberships(
-            call, self._id, stored, self._settings, names=self._names.known, choices=feed.choices
+            call,
+            self._id,
+            stored,
+            self._settings,
+            names=self._names.known,
+            choices=feed.choices,
+            whole=self._whole,
         )
+        self._whole = False
         found = await self._find(call, read)
         feed.memberships = {each.channel_id: each for each in (*read, *found)}
         self._read_at = now

@@ -37,7 +37,7 @@ from actors.telegram.caller import Caller
 from actors.telegram.faults import INVALID
 from actors.telegram.feed import Feed
 from actors.telegram.files import Files
-from actors.telegram.line import CatchUp, EndTakeout, FindNames, Line, Task
+from actors.telegram.line import CatchUp, EndTakeout, FindNames, Line, Own, ReadDialogs, Task
 from actors.telegram.link import Watch
 from actors.telegram.names import resolve
 from actors.telegram.outlet import Outlet
@@ -89,10 +89,13 @@ class Host(Protocol):
     async def find_names(self) -> None:
         """Look for the names in the settings that no channel bears."""
 
+    async def read_dialogs(self) -> None:
+        """Read all dialogs again, and tell the roster."""
+
     async def belong(self, wish: Wish) -> object:
         """Do as a person wishes about what the account belongs to."""
 
-    def again(self, request: CatchUp | FindNames, wait: float) -> None:
+    def again(self, request: Own, wait: float) -> None:
         """Put a task of the account's own in line again after ``wait`` seconds."""
 
 
@@ -150,7 +153,7 @@ class Desk:
             await self._host.keep_floods()
         if task.later is not None:
             task.later.fail(fault)
-        elif isinstance(task.request, CatchUp | FindNames):
+        elif isinstance(task.request, Own):
             # Our own: nobody else will ask again.
             wait = REFUSED_REST if isinstance(fault, Refused) else AGAIN_AFTER
             wait = fault.wait.total_seconds() if isinstance(fault, FloodWaited) else wait
@@ -215,6 +218,8 @@ class Desk:
                 return await self._host.belong(request)
             case FindNames():
                 await self._host.find_names()
+            case ReadDialogs():
+                await self._host.read_dialogs()
             case EndTakeout():
                 await self._takeout.finish(self._caller)
             case CatchUp(tell=tell):

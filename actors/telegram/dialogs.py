@@ -29,14 +29,16 @@ async def read_memberships(
     *,
     names: Mapping[str, WantedName] | None = None,
     choices: Mapping[ChannelId, bool] | None = None,
+    whole: bool = False,
 ) -> tuple[tuple[Membership, ...], bool]:
     """The channels that the account follows, and whether these are all.
 
-    Where nothing is stored every page is read, later only the first: what moved is on it, and the rest is stored.
+    Where nothing is stored, or the ``whole`` is asked for, every page is read, else only the first: what moved is on
+    it, and the rest is stored.
     Channels that were only found by name aren't among dialogs; those that are wanted stay as they are stored.
 
     Raises:
-        FloodWaited, Refused: nothing is stored to go on with.
+        FloodWaited, Refused: nothing is stored to go on with, or the whole was asked for.
     """
     known, complete = tuple(stored), False
     seen: list[Membership] = []
@@ -44,10 +46,10 @@ async def read_memberships(
         async for page, last in fetch_dialogs(call, account_id):
             seen += page
             complete = last
-            if known:
+            if known and not whole:
                 break
     except (FloodWaited, Refused) as fault:
-        if not known:
+        if not known or whole:
             raise
         logger.info("account %s goes on with the channels that are stored: %s", account_id, fault)
         return followed(known, settings, names, choices), False

@@ -40,9 +40,8 @@ class Feed:
 
     def __init__(self, account_id: AccountId, settings: Collection, outlet: Sink) -> None:
         self._account_id = account_id
-        self._settings = settings
+        self.settings = settings
         self._outlet = outlet
-        self.raw = settings.raw
         self.reading: frozenset[ChannelId] = frozenset()
         self.memberships: dict[ChannelId, Membership] = {}
         self.state: UpdateState | None = None
@@ -50,6 +49,10 @@ class Feed:
         """What is known of the names that settings want."""
         self.choices: Mapping[ChannelId, bool] = {}
         """What the user chose to follow and not to follow."""
+
+    @property
+    def raw(self) -> bool:
+        return self.settings.raw
 
     def peer_of(self, channel_id: ChannelId) -> Any | None:
         """How this account names a channel in a request; None for one that it doesn't know."""
@@ -110,7 +113,7 @@ class Feed:
 
     def _keep(self, membership: Membership) -> None:
         known = self.memberships.get(membership.channel_id)
-        wanted = known is not None or followed((membership,), self._settings, self.names, self.choices)
+        wanted = known is not None or followed((membership,), self.settings, self.names, self.choices)
         if differ(known, membership) and wanted:
             self.memberships[membership.channel_id] = membership
             self._outlet.joined(membership)

@@ -58,6 +58,15 @@ class FindNames:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadDialogs:
+    """Read all dialogs again: other ones than before may be wanted."""
+
+
+Own = CatchUp | FindNames | ReadDialogs
+"""What the account asks for itself, until it is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndTakeout:
     """Finish the takeout session, which nobody has used for long."""
 
@@ -71,7 +80,7 @@ class Check:
 class Ask:
     """The account's own mail: put one of its own tasks in line, its time has come."""
 
-    request: CatchUp | FindNames
+    request: Own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

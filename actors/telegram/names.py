@@ -37,14 +37,14 @@ class Names:
         tell: Callable[[RaiseAlert | EndAlert], object],
     ) -> None:
         self._id = account_id
-        self._settings = settings
+        self.settings = settings
         self._store = store
         self._clock = clock
         self._tell = tell
         self.known: Mapping[str, WantedName] = {}
 
     async def load(self) -> None:
-        if self._settings.channels:
+        if self.settings.channels:
             self.known = await self._store.channels.wanted_names()
 
     async def find(self, call: Caller, memberships: Iterable[Membership]) -> tuple[tuple[Membership, ...], timedelta]:
@@ -55,7 +55,7 @@ class Names:
         """
         channels, theirs = self._store.channels, tuple(memberships)
         await self.load()
-        for name, channel_id in new_names(theirs, self._settings, self.known):
+        for name, channel_id in new_names(theirs, self.settings, self.known):
             await channels.keep_name(name, channel_id)
         await self.load()
         found: list[Membership] = []
@@ -79,7 +79,7 @@ class Names:
     async def _to_ask_for(self, memberships: tuple[Membership, ...]) -> list[str]:
         names = [
             name
-            for name in to_resolve(memberships, self._settings, self.known)
+            for name in to_resolve(memberships, self.settings, self.known)
             if not self._was_tried(name) and not await self._is_read(name)
         ]
         accounts = await self._store.accounts.all() if names else ()

@@ -77,9 +77,13 @@ class Access:
     """Knows the trusted networks, the allowed names and the digest of the admin token."""
 
     def __init__(self, settings: Admin, token: str) -> None:
+        self._digest = _digest(token)
+        self.renew(settings)
+
+    def renew(self, settings: Admin) -> None:
+        """Trust these networks and names from now on; the token stays."""
         self._networks = settings.trusted_peers
         self._names = frozenset(name.lower().rstrip(".") for name in settings.allowed_hosts)
-        self._digest = _digest(token)
 
     @classmethod
     def load(cls, settings: Admin, state_dir: Path) -> Self:

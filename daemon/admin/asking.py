@@ -14,9 +14,9 @@ from actors.messages.rows import ChannelRow
 from actors.ports import Blobs, Store
 from actors.runtime.message import Request
 from actors.runtime.owner import LoopOwner
-from config.model import Plan
+from config.model import Settings
 from daemon.admin.problem import Problem
-from daemon.planning import Planned
+from daemon.reloading import Reloading
 from daemon.rotation import Rotation
 
 R = TypeVar("R")
@@ -29,14 +29,10 @@ STORE = web.AppKey("store", Store)
 BLOBS: web.AppKey[Blobs | None] = web.AppKey("blobs", object)  # type: ignore[arg-type]  # a protocol is no plain class
 REGISTRY = web.AppKey("registry", CollectorRegistry)
 READY: web.AppKey[Ready] = web.AppKey("ready", Callable)  # type: ignore[arg-type]  # AppKey wants a plain class
-PLANNED = web.AppKey("planned", Planned)
-"""The settings that cost calls."""
+RELOADING = web.AppKey("reloading", Reloading)
+"""Knows the settings in force."""
 ROTATION = web.AppKey("rotation", Rotation)
 """Of the master key."""
-PLANS: web.AppKey[tuple[Plan, ...]] = web.AppKey("plans", tuple)
-"""Those of the settings."""
-PAGE_URL: web.AppKey[str | None] = web.AppKey("page_url", str)
-"""``admin.public_url``."""
 ENDING = web.AppKey("ending", asyncio.Event)
 """Set when the server shuts down: whoever waits stops waiting and answers."""
 
@@ -67,6 +63,11 @@ async def ask(request: web.Request, key: str, message: Request[R], *, timeout: f
     finally:
         call.cancel()
         ending.cancel()
+
+
+def settings_of(request: web.Request) -> Settings:
+    """Those in force."""
+    return request.app[RELOADING].settings
 
 
 def respond(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -13,7 +13,7 @@ from actors.runtime.errors import ActorMissing
 from actors.runtime.message import Request
 from config.model import plan_of
 from daemon.admin.access import Role
-from daemon.admin.asking import PLANS, STORE, ask, document, find_channel, query, respond, user_id
+from daemon.admin.asking import STORE, ask, document, find_channel, query, respond, settings_of, user_id
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
@@ -33,7 +33,7 @@ async def follow(request: web.Request) -> web.Response:
     if not isinstance(join, bool):
         raise Problem(400, "The field 'join' must be true or false", field="join")
     row = await _row(request)
-    limit = plan_of(row.plan, request.app[PLANS]).channels
+    limit = plan_of(row.plan, settings_of(request).plans).channels
     return respond(await _ask(request, row, FollowChannel(place=place, join=join, limit=limit)))
 
 
@@ -52,7 +52,7 @@ async def followed(request: web.Request) -> web.Response:
     theirs = await request.app[STORE].channels.memberships(row.account_id)
     channels = [{"id": each.channel_id, "username": each.username, "title": each.title} for each in theirs]
     return respond(
-        {"total": len(channels), "limit": plan_of(row.plan, request.app[PLANS]).channels, "channels": channels}
+        {"total": len(channels), "limit": plan_of(row.plan, settings_of(request).plans).channels, "channels": channels}
     )
 
 
@@ -69,7 +69,7 @@ async def import_(request: web.Request) -> web.Response:
     if folder is not None and (type(folder) is not int or not 0 <= folder < 2**31):
         raise Problem(400, "The field 'folder' must be an id that GET /users/ID/folders lists", field="folder")
     row = await _row(request)
-    limit = plan_of(row.plan, request.app[PLANS]).channels
+    limit = plan_of(row.plan, settings_of(request).plans).channels
     return respond(await _ask(request, row, ImportChannels(folder_id=folder, limit=limit)))
 
 

@@ -29,7 +29,7 @@ from actors.messages.signin import (
 from actors.runtime.message import Request
 from daemon.admin import page_html as html
 from daemon.admin.access import Caller, Role, is_foreign
-from daemon.admin.asking import INT64_MAX, PAGE_URL, STORE, ask, integer, query, respond
+from daemon.admin.asking import INT64_MAX, STORE, ask, integer, query, respond, settings_of
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 from daemon.admin.signin import SIGN_IN, TIMEOUT, drawn
@@ -65,7 +65,7 @@ async def make_link(request: web.Request) -> web.Response:
     """201 with a one-time link; with ``user=ID`` for that user alone."""
     params = query(request, "user")
     who = AccountId(integer(params, "user", default=0, low=1, high=INT64_MAX)) if "user" in params else None
-    url = request.app[PAGE_URL]
+    url = settings_of(request).admin.public_url
     if url is None:
         raise Problem(409, "There is no sign-in page: set admin.public_url to where people reach this server")
     if who is not None and await request.app[STORE].accounts.one(who) is None:
@@ -230,7 +230,7 @@ def _visit(request: web.Request) -> Visit | None:
 def _url(request: web.Request) -> str:
     """Where the page is reached from. Raises: Problem 404 where there is none."""
     query(request)
-    url = request.app[PAGE_URL]
+    url = settings_of(request).admin.public_url
     if url is None:
         raise Problem(404, "There is no sign-in page here: set admin.public_url")
     return url

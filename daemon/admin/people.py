@@ -12,7 +12,7 @@ from actors.messages.people import DEFAULT_PLAN, Invite, NewInvite, UserRole
 from actors.messages.signin import DisableUser, EnableUser, RemoveUser, SignOut
 from config.values import parse_duration
 from daemon.admin.access import Role
-from daemon.admin.asking import PLANS, STORE, ask, document, fields, integer, query, respond, user_id
+from daemon.admin.asking import STORE, ask, document, fields, integer, query, respond, settings_of, user_id
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 from daemon.admin.signin import SIGN_IN, TIMEOUT
@@ -128,7 +128,7 @@ def _role(role: Any) -> UserRole:
 
 
 def _plan(request: web.Request, plan: Any) -> str:
-    known = [each.name for each in request.app[PLANS]]
+    known = [each.name for each in settings_of(request).plans]
     if plan not in known:
         raise Problem(400, f"The settings know these plans: {', '.join(known)}", field="plan")
     return str(plan)

@@ -5,11 +5,11 @@ from pydantic import Field, ValidationError
 
 from config.model import Collection, Duration, Group, Schedule, Section
 from daemon.admin.access import Role
-from daemon.admin.asking import OWNER, PLANNED, STORE, find_channel, query, respond
+from daemon.admin.asking import OWNER, STORE, find_channel, query, respond, settings_of
 from daemon.admin.errands import POSTS_MOST
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
-from daemon.planning import Wish, gather
+from daemon.planning import Planned, Wish, gather
 
 
 class BackfillWish(Section):
@@ -47,7 +47,7 @@ async def wished(request: web.Request) -> web.Response:
 
 
 async def _answer(request: web.Request, wish: PlanWish) -> web.Response:
-    planned = request.app[PLANNED]
+    planned = Planned.of(settings_of(request))
     planned = planned.but(schedules=wish.schedules, groups=wish.groups, reread_after=wish.reread_after)
     backfill = None
     if wish.backfill is not None:

@@ -9,10 +9,8 @@ from ipaddress import IPv6Address, ip_address
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Histogram
 
-from actors.messages.people import DEFAULT_PLAN
 from actors.ports import Blobs, Store
 from actors.runtime.owner import LoopOwner
-from config.model import Admin, Plan
 from daemon.admin import (
     alerts,
     channels,
@@ -26,16 +24,17 @@ from daemon.admin import (
     page,
     people,
     plan,
+    settings,
     signin,
     users,
 )
 from daemon.admin.access import Access, Caller, Role
-from daemon.admin.asking import BLOBS, ENDING, OWNER, PAGE_URL, PLANNED, PLANS, READY, REGISTRY, ROTATION, STORE, Ready
+from daemon.admin.asking import BLOBS, ENDING, OWNER, READY, REGISTRY, RELOADING, ROTATION, STORE, Ready
 from daemon.admin.faults import FAULTS, problem_of
 from daemon.admin.problem import Problem
 from daemon.admin.protocol import Connection
 from daemon.admin.routes import ROLES, Handler, add_routes, check_roles
-from daemon.planning import Planned
+from daemon.reloading import Reloading
 from daemon.rotation import Rotation
 
 BODY_MOST = 64 * 1024
@@ -58,10 +57,8 @@ def build_app(
     access: Access,
     registry: CollectorRegistry,
     ready: Ready,
-    planned: Planned,
+    reloading: Reloading,
     rotation: Rotation,
-    plans: tuple[Plan, ...],
-    page_url: str | None,
 ) -> web.Application:
     """The application, every route with its role; its own metric leaves ``registry`` with it.
 
@@ -69,8 +66,8 @@ def build_app(
     """
     app = web.Application(client_max_size=BODY_MOST, middlewares=(_problems, _admission))
     app[OWNER], app[STORE], app[ACCESS], app[REGISTRY], app[READY] = owner, store, access, registry, ready
-    app[BLOBS], app[PLANNED], app[ROTATION], app[PLANS] = blobs, planned, rotation, plans
-    app[page.VISITS], app[PAGE_URL] = OrderedDict(), page_url
+    app[BLOBS], app[RELOADING], app[ROTATION] = blobs, reloading, rotation
+    app[page.VISITS] = OrderedDict()
     app[ENDING] = asyncio.Event()
     app[ROLES] = {}
     durations = Histogram(
@@ -94,6 +91,7 @@ def build_app(
         page,
         signin,
         keys,
+        settings,
         health,
     ):
         add_routes(app, module.ROUTES, durations)
@@ -117,24 +115,22 @@ class AdminServer:
         *,
         owner: LoopOwner,
         store: Store,
-        settings: Admin,
         access: Access,
         registry: CollectorRegistry,
         ready: Ready,
-        planned: Planned,
+        reloading: Reloading,
         rotation: Rotation,
-        plans: tuple[Plan, ...] = (Plan(name=DEFAULT_PLAN),),
         blobs: Blobs | None = None,
     ) -> None:
         self._owner = owner
         self._store = store
-        self._settings = settings
+        self._settings = reloading.settings.admin
+        """Where it listens: read once."""
         self._access = access
         self._registry = registry
         self._ready = ready
-        self._planned = planned
+        self._reloading = reloading
         self._rotation = rotation
-        self._plans = plans
         self._blobs = blobs
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -164,10 +160,8 @@ class AdminServer:
             access=self._access,
             registry=self._registry,
             ready=self._ready,
-            planned=self._planned,
+            reloading=self._reloading,
             rotation=self._rotation,
-            plans=self._plans,
-            page_url=self._settings.public_url,
         )
         runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()

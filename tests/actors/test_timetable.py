@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from actors.timetable import JUMP_MOST, Firing, Mark, Timetable, first_due
+from actors.timetable import JUMP_MOST, Firing, Mark, Timetable, first_due, plan
 from config.model import Schedule
 from config.schedule import next_firing, out_of_quiet
 from config.values import parse_timezone
@@ -17,8 +17,9 @@ ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
 
 
 def timetable(*schedules, now=START, marks=(), seed=1):
-    made = Timetable(random.Random(seed))
-    made.set(schedules, {mark.name: mark for mark in marks}, now)
+    rng = random.Random(seed)
+    made = Timetable(rng)
+    made.set(schedules, plan(schedules, now, rng, marks={mark.name: mark for mark in marks}))
     return made
 
 
@@ -196,25 +197,28 @@ def test_a_restart_within_the_minute_of_a_firing_repeats_it_not():
 
 
 def test_a_schedule_with_another_rule_begins_anew():
-    made = Timetable(random.Random(1))
     schedule = Schedule(cron="0 9 * * *", timezone="Europe/Moscow")
     old = Mark(name="all", rule="every 30m", last=START - timedelta(days=3))
-    (new,) = made.set([schedule], {"all": old}, START)
-    assert new == Mark(name="all", rule="0 9 * * * (Europe/Moscow)", last=START)
-    assert made.next_at == START + 6 * HOUR
+    (new,) = plan([schedule], START, random.Random(1), marks={"all": old})
+    assert new.mark == Mark(name="all", rule="0 9 * * * (Europe/Moscow)", last=START)
+    assert new.at == START + 6 * HOUR
 
 
 def test_a_schedule_whose_rule_stays_keeps_its_time_when_others_change():
-    made = timetable(Schedule(name="a", every=HOUR), Schedule(name="b", every=HOUR))
-    now = START + 20 * MINUTE
-    made.set([Schedule(name="a", every=HOUR, overlap="wait"), Schedule(name="c", every=2 * HOUR)], {}, now)
+    before = (Schedule(name="a", every=HOUR), Schedule(name="b", every=HOUR))
+    made, now = timetable(*before), START + 20 * MINUTE
+    after = (Schedule(name="a", every=HOUR, overlap="wait"), Schedule(name="c", every=2 * HOUR))
+    planned = plan(after, now, random.Random(1), in_force=before)
+    assert [each.schedule.name for each in planned] == ["c"]
+    made.set(after, planned)
+    assert ("a" in made, "b" in made, made["a"].overlap) == (True, False, "wait")
     assert [made.times(name, 2) for name in "ac"] == [
         (START + HOUR, START + 2 * HOUR),
         (now + 2 * HOUR, now + 4 * HOUR),
     ]
     (firing,) = made.take(START + HOUR)
     assert firing.schedule.overlap == "wait"
-    made.set([], {}, now)
+    made.set([], ())
     made.done(firing, START + HOUR)
     assert made.next_at is None
 

@@ -127,7 +127,7 @@ def test_every_command_explains_itself_and_its_options():
     assert set(commands) == {
         "run", "sandbox", "users", "channels", "clients", "login", "session", "parse", "posts", "check", "health",
         "alerts", "backfill", "cancel", "ledger", "plan", "probe", "stats", "verify", "version",
-        "invite", "keys", "user", "follow", "unfollow", "import", "schedule", "doctor",
+        "invite", "keys", "user", "follow", "unfollow", "import", "schedule", "doctor", "diff", "reload",
     }  # fmt: skip
     groups = {"session", "invite", "keys", "user"}
     inside = {"session import", "keys rotate", "invite create", "invite list", "invite revoke"}

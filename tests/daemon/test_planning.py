@@ -98,7 +98,7 @@ async def test_the_operator_is_told_hourly_of_what_does_not_fit_and_that_it_does
     heard = asyncio.Queue()
     Ears.start(heard, key="alerts")
     await filled.accounts.save_pace(USER, "messages.getPeerDialogs", Pace(1, 3600.0))
-    watching = asyncio.create_task(watch(owner, filled, Planned.of(Settings())))
+    watching = asyncio.create_task(watch(owner, filled, Settings))
 
     async def told(kind):
         async with asyncio.timeout(5):

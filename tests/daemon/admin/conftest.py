@@ -24,7 +24,7 @@ from config.model import Admin, Settings
 from daemon.admin.access import Access
 from daemon.admin.server import AdminServer
 from daemon.keys import MasterKeys
-from daemon.planning import Planned
+from daemon.reloading import Reloading
 from daemon.rotation import Rotation
 
 TOKEN = "tw_" + "x" * 43
@@ -170,16 +170,14 @@ def serve(owner, registry):
         async def ready():
             return {} if checks is None else checks
 
-        access = Access(admin, token)
-        planned = Planned.of(Settings())
+        access, in_force = Access(admin, token), Settings(admin=admin)
         return AdminServer(
             owner=owner,
             store=store,
-            settings=admin,
             access=access,
             registry=registry,
             ready=ready,
-            planned=planned,
+            reloading=Reloading(owner=owner, store=store, settings=in_force, load=lambda: in_force),
             rotation=Rotation(MasterKeys(bytes(32)), store.accounts),
         )
 

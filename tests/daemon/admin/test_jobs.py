@@ -8,8 +8,8 @@ from tests.daemon.admin.conftest import SIGNED_IN, SIGNED_OUT, storeless
 pytestmark = storeless
 
 SHAPE = {
-    "job_id", "kind", "user_id", "state", "channels_total", "channels_done", "posts_added", "posts_edited", "error",
-    "started_at", "finished_at",
+    "job_id", "kind", "user_id", "state", "schedule", "channels_total", "channels_done", "posts_added", "posts_edited",
+    "error", "started_at", "finished_at",
 }  # fmt: skip
 
 

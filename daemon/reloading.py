@@ -1,0 +1,151 @@
+"""Other settings for a daemon that runs: all of them are checked before any is applied, and who isn't concerned notices
+nothing.
+
+Reading, checking and comparing a large file takes seconds: a thread does that. What it decides is applied on the loop.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from actors import log
+from actors.messages.ids import AccountId, ChannelId
+from actors.messages.settings import ApplySettings, SetSchedules
+from actors.ports import Store
+from actors.runtime.owner import LoopOwner
+from actors.telegram.follow import followed
+from actors.timetable import Planned, plan
+from config.diff import Change, applied, differences
+from config.model import Settings
+
+logger = logging.getLogger(__name__)
+
+ASK_WITHIN = 30.0
+"""Seconds for the scheduler's one transaction, and for the root to tell everybody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What new settings change, or have changed."""
+
+    changes: tuple[Change, ...]
+    dropped: tuple[str, ...]
+    """Channels that are followed, and won't be."""
+
+    @property
+    def now(self) -> tuple[Change, ...]:
+        """Those that hold as soon as they are applied."""
+        return tuple(change for change in self.changes if change.takes == "now")
+
+    @property
+    def after_restart(self) -> tuple[Change, ...]:
+        return tuple(change for change in self.changes if change.takes == "restart")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    live: Settings
+    """The settings in force with all that can be applied."""
+    changes: tuple[Change, ...]
+    planned: tuple[Planned, ...]
+
+
+class Reloading:
+    """The settings in force, and the way to others. Nothing else in the process says which those are."""
+
+    def __init__(
+        self,
+        *,
+        owner: LoopOwner,
+        store: Store,
+        settings: Settings,
+        load: Callable[[], Settings],
+        told: Iterable[Callable[[Settings], object]] = (),
+    ) -> None:
+        """``load`` reads the settings anew, in a thread, and raises ``SettingsInvalid``.
+
+        ``told``: who is called with settings that were applied, besides the actors.
+        """
+        self._owner = owner
+        self._store = store
+        self._load = load
+        self._told = tuple(told)
+        self._turn = asyncio.Lock()
+        self.settings = settings
+
+    async def look(self) -> Outlook:
+        """What a reload would do. Raises: SettingsInvalid, StoreUnavailable."""
+        prepared = await self._prepare()
+        return Outlook(changes=prepared.changes, dropped=await self._dropped(prepared.live))
+
+    async def apply(self) -> Outlook:
+        """Go by the file as it is now, as far as that takes no restart; one reload after the other.
+
+        Raises: SettingsInvalid, StoreUnavailable: nothing has changed then.
+        """
+        async with self._turn:
+            prepared = await self._prepare()
+            outlook = Outlook(changes=prepared.changes, dropped=await self._dropped(prepared.live))
+            if outlook.now:
+                await self._put_in_force(prepared)
+            self._report(outlook)
+        return outlook
+
+    async def _prepare(self) -> _Prepared:
+        return await asyncio.to_thread(prepare, self.settings, self._load, self._owner.clock.now())
+
+    async def _put_in_force(self, prepared: _Prepared) -> None:
+        """The schedules first: they alone need the database. What comes after them fails only with the tree itself."""
+        live = prepared.live
+        scheduler, root = self._owner.find("scheduler"), self._owner.find("supervisor")
+        schedules = SetSchedules(
+            schedules=live.schedules, groups=live.groups, plans=live.plans, planned=prepared.planned
+        )
+        await scheduler.call(schedules, timeout=ASK_WITHIN)
+        await root.call(ApplySettings(settings=live), timeout=ASK_WITHIN)
+        self.settings = live
+        for tell in self._told:
+            tell(live)
+
+    async def _dropped(self, live: Settings) -> tuple[str, ...]:
+        """Channels that some account follows by the settings in force, and none would by the new ones."""
+        if (live.collection.follow, live.collection.channels) == (
+            self.settings.collection.follow,
+            self.settings.collection.channels,
+        ):
+            return ()
+        names = await self._store.channels.wanted_names()
+        theirs: dict[AccountId, list[Any]] = {}
+        for membership in await self._store.channels.memberships():
+            theirs.setdefault(membership.account_id, []).append(membership)
+        kept: set[ChannelId] = set()
+        for account_id, memberships in theirs.items():
+            choices = await self._store.people.choices(account_id)
+            kept.update(each.channel_id for each in followed(memberships, live.collection, names, choices))
+        rows = await self._store.channels.all()
+        return tuple(
+            f"@{row.username}" if row.username else row.title
+            for row in rows
+            if row.subscriptions and row.channel_id not in kept
+        )
+
+    def _report(self, outlook: Outlook) -> None:
+        if outlook.dropped:
+            log.emit(log.CHANNELS_DROPPED, count=len(outlook.dropped), channels=", ".join(outlook.dropped[:10]))
+        log.emit(log.SETTINGS_RELOADED, changed=len(outlook.now))
+        if outlook.after_restart:
+            paths = ", ".join(change.path for change in outlook.after_restart[:10])
+            log.emit(log.RESTART_NEEDED, count=len(outlook.after_restart), paths=paths)
+
+
+def prepare(old: Settings, load: Callable[[], Settings], now: datetime) -> _Prepared:
+    """All that takes long, from the file to each schedule's first firing. Raises: SettingsInvalid."""
+    new = load()
+    live = applied(old, new)
+    rng = random.Random()  # noqa: S311 - jitter, not secrets
+    planned = plan(live.schedules, now, rng, in_force=old.schedules)
+    return _Prepared(live=live, changes=differences(old, new), planned=planned)
