@@ -79,6 +79,14 @@ class InviteRefused(ActorsError):
         self.cause = cause
 
 
+class NameTaken(ActorsError):
+    """A token that isn't revoked has this name already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a token named {name!r} already")
+        self.name = name
+
+
 class LimitReached(ActorsError):
     """A user follows as many channels as its plan allows."""
 

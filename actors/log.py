@@ -238,6 +238,12 @@ VERIFY_DIFFERED = _event(
     ru="⚠️ {channel}: проверка нашла расхождения {found}, исправлено {mended}",
     en="⚠️ {channel}: the verification found differences {found}, mended {mended}",
 )
+AUDITED = _event(
+    "audited",
+    logger="telewarden",
+    ru="📋 {who}: {method} {path}, ответ {status}",
+    en="📋 {who}: {method} {path}, answered {status}",
+)
 SETTINGS_RELOADED = _event(
     "settings_reloaded",
     logger="telewarden",

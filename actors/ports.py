@@ -7,6 +7,7 @@ from typing import Protocol
 
 from actors.errand import Difference, ErrandRow
 from actors.ledger import Ledger, LedgerTotals
+from actors.messages.access import Audited, NewToken, Token
 from actors.messages.alerts import AlertRow, EndAlert, RaiseAlert
 from actors.messages.content import Membership, Post, Profile, WantedName
 from actors.messages.files import Blob, ChannelFiles, FileRow, PostFile, WantedFile
@@ -367,6 +368,31 @@ class Schedules(Protocol):
         """Forget those of schedules with other names."""
 
 
+class Access(Protocol):
+    """Tokens for HTTP, and the audit."""
+
+    async def create(self, token: NewToken) -> Token:
+        """Raises: NameTaken."""
+
+    async def find(self, digest: bytes) -> Token | None:
+        """Whatever has become of it since."""
+
+    async def tokens(self, *, after_id: int, limit: int) -> tuple[Token, ...]:
+        """By id, those that are over too."""
+
+    async def revoke(self, token_id: int) -> Token | None: ...
+
+    async def used(self, token_id: int, at: datetime) -> None: ...
+
+    async def note(self, audited: Audited) -> None: ...
+
+    async def forget(self, now: datetime) -> int:
+        """What is older than the audit goes back; how much."""
+
+    async def audit(self, *, before_id: int, limit: int) -> tuple[Audited, ...]:
+        """The newest first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """The one way in to the database."""
@@ -380,6 +406,7 @@ class Store:
     rereads: Rereads
     people: People
     schedules: Schedules
+    access: Access
 
 
 class Keys(Protocol):

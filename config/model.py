@@ -300,6 +300,8 @@ class Admin(Section):
     public_url: str | None = None
     """Where people reach this server from outside, behind a proxy that ends TLS: one-time links to the sign-in page
     begin so. Null: there is no such page."""
+    socket: Path | None = None
+    """A Unix socket beside the port: root and the daemon's own user are served there without a token, as admin."""
     token_file: Path | None = None
     """0600 file with the admin token; made at first start as state_dir/admin-token."""
 

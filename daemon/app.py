@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -223,9 +224,17 @@ async def _start(stack: AsyncExitStack, owner: LoopOwner, start: Start, ending: 
     await admin.start()
     stack.push_async_callback(admin.stop)
     log.emit(log.ADMIN_LISTENING, url=admin.url)
+    _show_first_link(admin)
     note = missing_credentials(settings)
     if note is not None:
         logger.warning("%s", note)
+
+
+def _show_first_link(admin: AdminServer) -> None:
+    """To a person at a terminal alone: a log is read by others, and kept."""
+    if admin.first_link is not None and sys.stderr.isatty():
+        words = "Токен администратора, один раз в течение часа: / The administrator's token, once within an hour:"
+        sys.stderr.write(f"\n  {words}\n  {admin.url}{admin.first_link.path}\n\n")
 
 
 def _reload_on_hangup(stack: AsyncExitStack, owner: LoopOwner, reloading: Reloading, notify: Notifier) -> None:

@@ -32,6 +32,7 @@ from daemon.reload_commands import diff, reload
 from daemon.schedule_command import schedule
 from daemon.signin_commands import login, session
 from daemon.stats_command import stats
+from daemon.token_commands import audit, token
 
 LONGEST_WAIT = 600
 HEALTH_TIMEOUT = 3.0
@@ -259,4 +260,6 @@ cli.add_command(reload)
 cli.add_command(schedule)
 cli.add_command(stats)
 cli.add_command(unfollow)
+cli.add_command(token)
+cli.add_command(audit)
 cli.add_command(user)

@@ -3,16 +3,18 @@
 import http.client
 import ipaddress
 import json
+import socket
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 TIMEOUT = 30.0
-UNAUTHORIZED = 401
+NOT_LET_IN = (401, 403)
 
 
 class DaemonUnreachable(Exception):
@@ -44,16 +46,19 @@ class Daemon:
     """The daemon behind a URL.
 
     ``token`` is sent with each request. ``spare_token_file`` is read only when the daemon asks for a token: on loopback
-    none is needed, and a stale file must not get in the way.
+    few requests need one, and a stale file must not get in the way. ``at`` is the Unix socket where it listens too.
     """
 
-    def __init__(self, url: str, *, token: str | None = None, spare_token_file: Path | None = None) -> None:
+    def __init__(
+        self, url: str, *, token: str | None = None, spare_token_file: Path | None = None, at: Path | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         self._token = token
         self._spare = spare_token_file
         # A proxy of the environment is for the world outside, not for this machine.
         proxies: dict[str, str] | None = {} if _is_loopback(urllib.parse.urlsplit(url).hostname) else None
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
+        by_socket = () if at is None else (_BySocket(at),)
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), *by_socket)
 
     def get(self, path: str, query: Mapping[str, Any] | None = None, *, timeout: float = TIMEOUT) -> Reply:
         """Raises: ``DaemonUnreachable``, ``DaemonRefused``."""
@@ -90,7 +95,7 @@ class Daemon:
         try:
             return self._send(method, address, body, timeout)
         except DaemonRefused as refused:
-            if refused.status != UNAUTHORIZED or self._token is not None or not self._take_spare_token():
+            if refused.status not in NOT_LET_IN or self._token is not None or not self._take_spare_token():
                 raise
             return self._send(method, address, body, timeout)
 
@@ -138,6 +143,28 @@ class Daemon:
             document = {}
         detail = str(document.get("detail") or "what listens there answered with an error of its own")
         return DaemonRefused(status, detail.rstrip("."), document)
+
+
+class _BySocket(urllib.request.HTTPHandler):
+    """Speaks HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def http_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(partial(_SocketConnection, self._path), req)
+
+
+class _SocketConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, host: str, **options: Any) -> None:
+        super().__init__(host, **options)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
 
 
 def _cause(reason: object, timeout: float) -> str:

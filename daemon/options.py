@@ -107,6 +107,9 @@ class Target:
         if self._url is not None:
             return Daemon(_checked(self._url), token=token)
         settings = self.settings()
+        at = settings.admin.socket
+        if at is not None and at.is_socket():
+            return Daemon("http://localhost", token=token, at=at)
         if settings.admin.port == 0:
             raise Failure("admin.port is 0, so the daemon chose a port of its own: name it with --url", USAGE)
         spare = settings.admin.token_file or settings.state_dir / "admin-token"

@@ -8,11 +8,14 @@ from us. A page of another site that calls us openly is told by its Origin or Se
 of this: a browser never sends it by itself.
 """
 
+import asyncio
 import hashlib
 import hmac
 import os
 import re
 import secrets
+import socket
+import struct
 from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -36,7 +39,20 @@ class Role(IntEnum):
     GUEST = 0
     """Anybody who reaches this server: the sign-in page alone, whose key is a one-time link."""
     VIEWER = 1
+    """Looks, at posts and all else that isn't secret."""
     OPERATOR = 2
+    """Runs the collection: parses, sign-ins, follows, reloads."""
+    ADMIN = 3
+    """Decides who may do what: tokens, roles, keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """A caller that is served."""
+
+    role: Role
+    name: str
+    """As the audit has it."""
 
 
 class TokenFileInvalid(Exception):
@@ -55,6 +71,8 @@ class Caller:
     origin: str | None = None
     fetch_site: str | None = None
     authorization: str | None = None
+    uid: int | None = None
+    """Of the process at the other end of the Unix socket."""
 
     @classmethod
     def of(cls, request: web.BaseRequest) -> Self:
@@ -70,7 +88,11 @@ class Caller:
             origin=request.headers.get("Origin"),
             fetch_site=request.headers.get("Sec-Fetch-Site"),
             authorization=request.headers.get("Authorization"),
+            uid=_uid_of(transport),
         )
+
+
+FIRST = Who(role=Role.ADMIN, name="the token of admin.token_file")
 
 
 class Access:
@@ -78,6 +100,8 @@ class Access:
 
     def __init__(self, settings: Admin, token: str) -> None:
         self._digest = _digest(token)
+        self.made: Path | None = None
+        """The token file, where this start has made it."""
         self.renew(settings)
 
     def renew(self, settings: Admin) -> None:
@@ -91,18 +115,26 @@ class Access:
 
         Raises: ``TokenFileInvalid``.
         """
-        return cls(settings, _read_or_make(settings.token_file or state_dir / "admin-token"))
+        path = settings.token_file or state_dir / "admin-token"
+        before = path.exists()
+        access = cls(settings, _read_or_make(path))
+        access.made = None if before else path
+        return access
 
-    def role_of(self, caller: Caller) -> Role:
-        """The caller's role. Raises: ``Problem`` 401 or 403."""
+    def recognise(self, caller: Caller) -> Who | bytes:
+        """Who that is; or the digest of a token that isn't the file's, which the store may know.
+
+        Raises: ``Problem`` 401 or 403.
+        """
         given = _bearer(caller.authorization)
         if given is not None:
-            # A wrong token is refused even where none is needed: who sends one wants to know that it is right.
-            if hmac.compare_digest(_digest(given), self._digest):
-                return Role.OPERATOR
-            raise _unauthorized("The token is wrong. Send the one that stands in admin.token_file", invalid=True)
+            # A token decides alone, even where none is needed: who sends one wants to be what it says.
+            digest = _digest(given)
+            return FIRST if hmac.compare_digest(digest, self._digest) else digest
+        if caller.uid is not None:
+            return _by_socket(caller.uid)
         if not self._trusts(caller.peer):
-            raise _unauthorized(
+            raise unauthorized(
                 f"{caller.peer or 'This peer'} is not in admin.trusted_peers: send 'Authorization: Bearer TOKEN' with "
                 "the token of admin.token_file, or add its network to admin.trusted_peers"
             )
@@ -113,8 +145,8 @@ class Access:
                 " or add the name to admin.allowed_hosts",
             )
         if is_foreign(caller):
-            raise Problem(403, "Pages of other sites are not served: send the admin token to call from elsewhere")
-        return Role.OPERATOR
+            raise Problem(403, "Pages of other sites are not served: send a token to call from elsewhere")
+        return Who(role=Role.OPERATOR, name=f"peer {caller.peer}")
 
     def _trusts(self, peer: str | None) -> bool:
         address = _address(peer)
@@ -144,12 +176,28 @@ def is_foreign(caller: Caller) -> bool:
     return authority.removesuffix(default) != caller.host.lower().removesuffix(default)
 
 
+def _uid_of(transport: asyncio.Transport | None) -> int | None:
+    """The user of whoever connected by a Unix socket; None for TCP."""
+    line = transport.get_extra_info("socket") if transport is not None else None
+    if line is None or line.family != socket.AF_UNIX:
+        return None
+    _, uid, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return int(uid)
+
+
+def _by_socket(uid: int) -> Who:
+    """Whose files these are, and root, may do all: they could read the token file as well."""
+    if uid not in {0, os.geteuid()}:
+        raise unauthorized(f"User {uid} of this machine isn't the daemon's: send 'Authorization: Bearer TOKEN'")
+    return Who(role=Role.ADMIN, name=f"uid {uid}")
+
+
 def _bearer(authorization: str | None) -> str | None:
     scheme, _, token = (authorization or "").strip().partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _unauthorized(detail: str, *, invalid: bool = False) -> Problem:
+def unauthorized(detail: str, *, invalid: bool = False) -> Problem:
     challenge = 'Bearer realm="telewarden"' + (', error="invalid_token"' if invalid else "")
     return Problem(401, detail, headers={"WWW-Authenticate": challenge})
 

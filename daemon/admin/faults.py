@@ -15,6 +15,7 @@ from actors.errors import (
     FolderUnknown,
     JobUnknown,
     LimitReached,
+    NameTaken,
     NotAChannel,
     OwnershipLost,
     Refused,
@@ -76,6 +77,10 @@ def _of_actors(fault: ActorsError) -> Problem | None:
                 f"A {fault.kind} of this channel runs already ({fault.asked}): let job {fault.job_id} end or cancel it"
             )
             return Problem(409, detail, job_id=fault.job_id)
+        case NameTaken():
+            return Problem(
+                409, f"There is a token named {fault.name!r} already: revoke that one, or name this otherwise"
+            )
         case LimitReached() | NotAChannel() | FolderUnknown():
             return Problem(422, f"{str(fault)[:1].upper()}{str(fault)[1:]}")
         case Refused():

@@ -19,4 +19,4 @@ async def rotate(request: web.Request) -> web.Response:
     return respond({"sessions": sealed})
 
 
-ROUTES = (Route("POST", "/keys/rotate", rotate, Role.OPERATOR),)
+ROUTES = (Route("POST", "/keys/rotate", rotate, Role.ADMIN),)

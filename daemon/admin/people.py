@@ -145,7 +145,7 @@ def _lifetime(text: Any) -> timedelta:
 
 
 ROUTES = (
-    Route("PUT", "/users/{user_id}/role", set_role, Role.OPERATOR),
+    Route("PUT", "/users/{user_id}/role", set_role, Role.ADMIN),
     Route("PUT", "/users/{user_id}/plan", set_plan, Role.OPERATOR),
     Route("POST", "/users/{user_id}/logout", sign_out, Role.OPERATOR),
     Route("POST", "/users/{user_id}/disable", disable, Role.OPERATOR),

@@ -3,8 +3,10 @@
 import asyncio
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from contextvars import Context
 from ipaddress import IPv6Address, ip_address
+from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Histogram
@@ -15,6 +17,7 @@ from daemon.admin import (
     alerts,
     channels,
     errands,
+    first,
     following,
     health,
     jobs,
@@ -26,9 +29,11 @@ from daemon.admin import (
     plan,
     settings,
     signin,
+    tokens,
     users,
 )
-from daemon.admin.access import Access, Caller, Role
+from daemon.admin.access import Access
+from daemon.admin.admission import DOOR, Door, admission, audit
 from daemon.admin.asking import BLOBS, ENDING, OWNER, READY, REGISTRY, RELOADING, ROTATION, STORE, Ready
 from daemon.admin.faults import FAULTS, problem_of
 from daemon.admin.problem import Problem
@@ -41,8 +46,6 @@ BODY_MOST = 64 * 1024
 SHUTDOWN_SECONDS = 0.75
 """For requests at work when the server stops; aiohttp may take it twice. Waits end at once, by ``ENDING``."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-
-ACCESS = web.AppKey("access", Access)
 
 
 class AddressUnavailable(Exception):
@@ -59,15 +62,18 @@ def build_app(
     ready: Ready,
     reloading: Reloading,
     rotation: Rotation,
+    first_link: first.FirstLink | None,
 ) -> web.Application:
     """The application, every route with its role; its own metric leaves ``registry`` with it.
 
     Raises: ``RuntimeError`` for a route without a role.
     """
-    app = web.Application(client_max_size=BODY_MOST, middlewares=(_problems, _admission))
-    app[OWNER], app[STORE], app[ACCESS], app[REGISTRY], app[READY] = owner, store, access, registry, ready
+    app = web.Application(client_max_size=BODY_MOST, middlewares=(audit, _problems, admission))
+    app[OWNER], app[STORE], app[REGISTRY], app[READY] = owner, store, registry, ready
+    app[DOOR] = door = Door(access, registry)
     app[BLOBS], app[RELOADING], app[ROTATION] = blobs, reloading, rotation
     app[page.VISITS] = OrderedDict()
+    app[first.FIRST_LINK] = first_link
     app[ENDING] = asyncio.Event()
     app[ROLES] = {}
     durations = Histogram(
@@ -92,6 +98,8 @@ def build_app(
         signin,
         keys,
         settings,
+        tokens,
+        first,
         health,
     ):
         add_routes(app, module.ROUTES, durations)
@@ -99,6 +107,7 @@ def build_app(
     async def forget(_: web.Application) -> None:
         # A server that is started again in this process registers it anew.
         registry.unregister(durations)
+        door.close()
 
     app.on_response_prepare.append(_mark)
     app.on_shutdown.append(_end_waits)
@@ -134,6 +143,8 @@ class AdminServer:
         self._blobs = blobs
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
+        self._socket: asyncio.Server | None = None
+        self.first_link = None if access.made is None else first.FirstLink(access.made)
 
     @property
     def port(self) -> int:
@@ -162,35 +173,40 @@ class AdminServer:
             ready=self._ready,
             reloading=self._reloading,
             rotation=self._rotation,
+            first_link=self.first_link,
         )
         runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         loop, server = asyncio.get_running_loop(), runner.server
         assert server is not None
+
+        def connection() -> Connection:
+            # Compressed bodies aren't for these routes, and a small one may unpack to gigabytes.
+            return Connection(
+                server,
+                loop=loop,
+                access_log=None,  # type: ignore[arg-type]  # None is aiohttp's own way to say no access log
+                auto_decompress=False,
+            )
+
         host, port = self._settings.host, self._settings.port
         try:
-            self._listener = await loop.create_server(
-                # Compressed bodies aren't for these routes, and a small one may unpack to gigabytes.
-                lambda: Connection(
-                    server,
-                    loop=loop,
-                    access_log=None,  # type: ignore[arg-type]  # None is aiohttp's own way to say no access log
-                    auto_decompress=False,
-                ),
-                host,
-                port,
-                reuse_address=True,
-            )
+            self._listener = await loop.create_server(connection, host, port, reuse_address=True)
         except OSError as fault:
             await runner.cleanup()
-            # asyncio wraps what bind says in a text of its own; the errno says it shorter.
-            reason = (
-                os.strerror(fault.errno).lower() if fault.errno and fault.errno > 0 else fault.strerror or str(fault)
-            )
             raise AddressUnavailable(
-                f"the admin server can't listen at {host}:{port}: {reason}; end what listens there, or set admin.host "
-                "and admin.port (TELEWARDEN__ADMIN__PORT) to another address"
+                f"the admin server can't listen at {host}:{port}: {_reason(fault)}; end what listens there, or set "
+                "admin.host and admin.port (TELEWARDEN__ADMIN__PORT) to another address"
             ) from fault
+        if self._settings.socket is not None:
+            try:
+                self._socket = await _listen_at(self._settings.socket, connection)
+            except OSError as fault:
+                self._listener.close()
+                await runner.cleanup()
+                raise AddressUnavailable(
+                    f"the admin server can't listen at {self._settings.socket} (admin.socket): {_reason(fault)}"
+                ) from fault
         self._runner = runner
 
     async def stop(self) -> None:
@@ -200,7 +216,24 @@ class AdminServer:
             return
         self._listener = self._runner = None
         listener.close()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
         await runner.cleanup()
+
+
+async def _listen_at(path: Path, connection: Callable[[], Connection]) -> asyncio.Server:
+    """A socket that the daemon's own user and group may open; one that a crash left is replaced."""
+    before = os.umask(0o117)
+    try:
+        return await asyncio.get_running_loop().create_unix_server(connection, path)
+    finally:
+        os.umask(before)
+
+
+def _reason(fault: OSError) -> str:
+    """Asyncio wraps what bind says in a text of its own; the errno says it shorter."""
+    return os.strerror(fault.errno).lower() if fault.errno and fault.errno > 0 else fault.strerror or str(fault)
 
 
 def authority(host: str, port: int) -> str:
@@ -225,18 +258,6 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
         if known is None:
             raise
         return known.response()
-
-
-@web.middleware
-async def _admission(request: web.Request, handler: Handler) -> web.StreamResponse:
-    wanted = request.app[ROLES].get(request.match_info.route, Role.VIEWER)
-    if wanted is Role.GUEST:
-        return await handler(request)
-    role = request.app[ACCESS].role_of(Caller.of(request))
-    # What isn't a route answers 404 or 405, but only to those who may ask at all.
-    if role < wanted:
-        raise Problem(403, "This token may look, but not act: send an operator's token")
-    return await handler(request)
 
 
 async def _mark(_: web.Request, response: web.StreamResponse) -> None:

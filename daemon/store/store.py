@@ -6,6 +6,7 @@ from typing import Self
 
 from actors.errors import StoreUnavailable
 from actors.ports import Keys, Store
+from daemon.store.access import StoredAccess
 from daemon.store.accounts import StoredAccounts
 from daemon.store.alerts import StoredAlerts
 from daemon.store.channels import StoredChannels
@@ -68,5 +69,6 @@ async def open_store(dsn: str, *, pool_size: int, keys: Keys) -> OpenStore:
         rereads=StoredRereads(database),
         people=StoredPeople(database),
         schedules=StoredSchedules(database),
+        access=StoredAccess(database),
     )
     return OpenStore(store=store, owner=Owner(database), database=database)

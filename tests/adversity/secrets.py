@@ -207,7 +207,14 @@ class Chaos:
         for command in (("users",), ("ledger",), ("users", "--json")):
             _, out, err = await daemon.cli(*command)
             self.look(out + err, "commands")
-        await self.ask("POST", "/keys/rotate")
+        await self.ask("POST", "/keys/rotate", token=(self.folder / "var" / "admin-token").read_text().strip())
+        made = await self.ask(
+            "POST", "/tokens", {"name": f"n{self.rng.random()}"[:20], "role": "operator"}, secret=True,
+            token=(self.folder / "var" / "admin-token").read_text().strip(),
+        )  # fmt: skip
+        if made is not None and "token" in made:
+            self.secrets.learn("token", made["token"])
+            await self.ask("GET", "/users", token=made["token"])
         self._learn_files()
         person = self.rng.choice(self.people)
         if self.rng.random() < 0.5:
@@ -216,13 +223,15 @@ class Chaos:
             for key in self.dc.dc.keys.of(person.id):
                 self.dc.dc.revoke(key, "SESSION_REVOKED")
 
-    async def ask(self, method, path, body=None, *, secret=False):
+    async def ask(self, method, path, body=None, *, secret=False, token=None):
         """Whatever it answers, looked through with its headers; None where nobody answers."""
         timeout = aiohttp.ClientTimeout(total=30)
         with suppress(aiohttp.ClientError, TimeoutError):
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.request(method, self.url + path, json=body) as answer,
+                session.request(
+                    method, self.url + path, json=body, headers={"Authorization": f"Bearer {token}"} if token else {}
+                ) as answer,
             ):
                 text = await answer.text()
                 if not secret:

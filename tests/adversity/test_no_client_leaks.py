@@ -23,7 +23,7 @@ from actors.runtime.errors import ProxyRefused
 from actors.runtime.loop import LoopOwner
 from actors.runtime.message import Request
 from actors.runtime.supervision import Children, RestartChild, StartChild, StopChild, Unpark
-from actors.supervisor import Parts
+from actors.supervisor import Root
 from actors.telegram.client import AccountClient
 from tests.actors.telegram.house import account_ids, open_client, open_sandbox
 from tests.adversity.tree import running_tree, until
@@ -169,7 +169,7 @@ async def test_the_walk_finds_a_client_that_an_actor_leaks_and_says_how_it_got_t
 async def test_no_client_can_be_had_from_the_owner_its_refs_snapshots_and_records_or_pykka_s_registry(tree):
     roots = seen_from_outside(tree)
     assert {f"owner.find('account/{user_id}')" for user_id in tree.user_ids} <= set(roots)
-    assert find(roots, Parts).path.startswith("owner.records["), "the walk came nowhere"
+    assert find(roots, Root).path.startswith("owner.records["), "the walk came nowhere"
     assert_no_client(roots)
 
 

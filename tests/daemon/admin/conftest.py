@@ -32,7 +32,17 @@ SIGNED_IN, SIGNED_OUT = 7, 8
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
-NOTHING = Store(**dict.fromkeys(field.name for field in fields(Store)))
+class Unheard:
+    """Stands where there is no database: what is noted there is heard by nobody."""
+
+    async def note(self, audited):
+        assert audited.who
+
+    async def find(self, digest):
+        """No token but the file's."""
+
+
+NOTHING = Store(**(dict.fromkeys(field.name for field in fields(Store)) | {"access": Unheard()}))
 storeless = pytest.mark.parametrize("store", [NOTHING], ids=["storeless"])
 """For tests that read nothing: a database of their own costs each more than all else they do."""
 

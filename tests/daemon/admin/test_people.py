@@ -10,7 +10,7 @@ from actors.messages.ids import AccountId
 from actors.messages.people import Removed
 from actors.messages.signin import DisableUser, EnableUser, RemoveUser, SignOut
 from actors.runtime.actor import TaskActor
-from tests.daemon.admin.conftest import storeless
+from tests.daemon.admin.conftest import TOKEN, storeless
 from tests.daemon.test_cli import Telewarden, telewarden  # noqa: F401 -- a fixture
 
 USER = AccountId(7)
@@ -35,6 +35,7 @@ class Doorkeeper(TaskActor):
 async def people(face, store):
     await store.accounts.save_profile(Profile(account_id=USER, username="ann", first_name="Ann", last_name=None))
     Doorkeeper.start(key="signin")
+    face.session.headers["Authorization"] = f"Bearer {TOKEN}"
     return face
 
 
@@ -91,7 +92,8 @@ async def test_a_user_is_disabled_and_enabled(people):
 
 
 async def test_the_commands_do_the_same(people, telewarden):  # noqa: F811
-    url = ("--url", people.server.url)
+    (telewarden.folder / "token").write_text(TOKEN)
+    url = ("--url", people.server.url, "--token-file", "token")
     assert await telewarden("user", "role", "7", "owner", *url) == (0, "User 7: role=owner, plan=default\n", "")
     assert await telewarden("user", "plan", "7", "default", *url) == (0, "User 7: role=owner, plan=default\n", "")
     for verb in ("disable", "enable"):
