@@ -52,12 +52,13 @@ docs: $(STAMP)
 mutants: $(STAMP)
 	@$(BIN)/python -m tests.mutants.run $(MUTANTS_ARGS)
 
-# The properties and state machines of the runtime, and the sandbox's parsers, far beyond make test.
+# The properties and state machines of the runtime, the sandbox's parsers, and the API for each role, far beyond make test.
 FUZZ_EXAMPLES := 10000
 fuzz: $(STAMP)
 	@TELEWARDEN_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --timeout 0 --durations 0 \
 		tests/actors/runtime/test_mailbox_machine.py tests/actors/runtime/test_restart_machine.py \
-		tests/actors/runtime/test_restart.py tests/sandbox/test_parsers.py tests/sandbox/test_differences.py $(PYTEST_ARGS)
+		tests/actors/runtime/test_restart.py tests/sandbox/test_parsers.py tests/sandbox/test_differences.py \
+		tests/daemon/test_api.py $(PYTEST_ARGS)
 
 # 1,000 storms, 200 kills, 200 races and ten minutes of secrets, some two hours; progress on stderr.
 # One seed alone: python -m tests.adversity.storms --seeds 17

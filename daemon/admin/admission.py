@@ -15,7 +15,7 @@ from actors.ports import Access as StoredAccess
 from daemon.admin.access import Access, Caller, Role, Who, unauthorized
 from daemon.admin.asking import STORE
 from daemon.admin.problem import Problem
-from daemon.admin.routes import ROLES, Handler
+from daemon.admin.routes import ROUTE_OF, Handler
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,8 @@ DOOR = web.AppKey("door", Door)
 @web.middleware
 async def admission(request: web.Request, handler: Handler) -> web.StreamResponse:
     """What isn't a route answers 404 or 405, but only to those who may ask at all."""
-    wanted = request.app[ROLES].get(request.match_info.route, Role.VIEWER)
+    route = request.app[ROUTE_OF].get(request.match_info.route)
+    wanted = Role.VIEWER if route is None else route.role
     if wanted is Role.GUEST:
         return await handler(request)
     request[WHO] = await request.app[DOOR].admit(request, wanted)

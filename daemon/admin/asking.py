@@ -15,7 +15,9 @@ from actors.ports import Blobs, Store
 from actors.runtime.message import Request
 from actors.runtime.owner import LoopOwner
 from config.model import Settings
+from daemon.admin.params import INT64_MAX
 from daemon.admin.problem import Problem
+from daemon.admin.routes import ROUTE_OF
 from daemon.reloading import Reloading
 from daemon.rotation import Rotation
 
@@ -38,13 +40,10 @@ ENDING = web.AppKey("ending", asyncio.Event)
 
 ASK_TIMEOUT = 10.0
 """Seconds; the actors asked here never wait for Telegram before they answer, but mail may queue before the question."""
-INT64_MAX = 2**63 - 1
-LONGEST_WAIT = 600.0
 
 _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _WHOLE = re.compile(r"-?\d+", re.ASCII)
 _LONGEST_NAME = 200
-_SECONDS = re.compile(r"\d{1,3}(\.\d{1,9})?", re.ASCII)
 
 
 class Ending(Exception):
@@ -76,8 +75,10 @@ def respond(value: Any, *, status: int = 200, headers: Mapping[str, str] | None 
     return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
 
-def query(request: web.Request, *names: str) -> dict[str, str]:
-    """The query's parameters. One that isn't in ``names``, or stands there twice, is a 400 that names it."""
+def query(request: web.Request) -> dict[str, str]:
+    """The query's parameters. One that the route doesn't declare, or that is given twice, is a 400 that names it."""
+    declared = request.app[ROUTE_OF][request.match_info.route].query
+    names = [param.name for param in declared]
     found: dict[str, str] = {}
     for name, value in request.query.items():
         if name not in names:
@@ -87,28 +88,6 @@ def query(request: web.Request, *names: str) -> dict[str, str]:
             raise Problem(400, f"Query parameter {name!r} is given twice", parameter=name)
         found[name] = value
     return found
-
-
-def integer(params: Mapping[str, str], name: str, *, default: int, low: int, high: int) -> int:
-    """The parameter as a whole number from ``low`` to ``high``, or ``default`` where it is missing."""
-    text = params.get(name)
-    if text is None:
-        return default
-    if not _NUMBER.fullmatch(text) or not low <= int(text) <= high:
-        detail = f"Query parameter {name!r} must be a whole number from {low} to {high}, not {text[:40]!r}"
-        raise Problem(400, detail, parameter=name)
-    return int(text)
-
-
-def seconds(params: Mapping[str, str], name: str) -> float | None:
-    """The parameter as seconds, fractions allowed, up to ``LONGEST_WAIT``; None where it is missing."""
-    text = params.get(name)
-    if text is None:
-        return None
-    if not _SECONDS.fullmatch(text) or float(text) > LONGEST_WAIT:
-        detail = f"Query parameter {name!r} must be seconds from 0 to {LONGEST_WAIT:.0f}, not {text[:40]!r}"
-        raise Problem(400, detail, parameter=name)
-    return float(text)
 
 
 def user_id(request: web.Request) -> AccountId:
@@ -131,36 +110,6 @@ async def find_channel(request: web.Request, name: str) -> ChannelRow:
     if row is None:
         raise Problem(404, f"There is no channel {name!r} here: GET /channels lists those that are followed")
     return row
-
-
-async def fields(request: web.Request, *names: str) -> tuple[str, ...]:
-    """The body's text fields, in the order of ``names``: a JSON object of exactly these."""
-    wanted = ", ".join(f'"{name}": "…"' for name in names)
-    try:
-        document = orjson.loads(await request.read())
-    except (orjson.JSONDecodeError, web.RequestPayloadError) as fault:
-        raise Problem(400, f"The body must be JSON: {{{wanted}}}") from fault
-    if not isinstance(document, dict) or set(document) != set(names):
-        raise Problem(400, f"The body must be a JSON object of exactly {{{wanted}}}")
-    for name in names:
-        if not isinstance(document[name], str) or not document[name].strip() or "\0" in document[name]:
-            raise Problem(400, f"The body's field {name!r} must be a text that isn't empty", field=name)
-    # As they are: a password may begin or end with a blank.
-    return tuple(document[name] for name in names)
-
-
-async def document(request: web.Request, *names: str) -> dict[str, Any]:
-    """The body's JSON object, whose fields are none but these; an empty body is an empty object."""
-    try:
-        found = orjson.loads(await request.read() or b"{}")
-    except (orjson.JSONDecodeError, web.RequestPayloadError) as fault:
-        raise Problem(400, f"The body must be a JSON object with the fields {', '.join(names)}") from fault
-    if not isinstance(found, dict):
-        raise Problem(400, f"The body must be a JSON object with the fields {', '.join(names)}")
-    if unknown := set(found) - set(names):
-        name = min(unknown)
-        raise Problem(400, f"The body's field {name!r} is unknown: there are {', '.join(names)}", field=name)
-    return found
 
 
 def content_type(response: web.Response, value: str) -> web.Response:

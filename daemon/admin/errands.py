@@ -1,9 +1,10 @@
 """Jobs about one channel over HTTP: begin a backfill or a verification, end a job."""
 
 from datetime import date, timedelta
+from typing import Literal, Self
 
-import orjson
 from aiohttp import web
+from pydantic import Field, field_validator, model_validator
 
 from actors.errand import ERRANDS, AwaitErrand, CancelErrand, Errand, StartBackfill, StartVerify
 from actors.messages.ids import JobId
@@ -11,7 +12,9 @@ from actors.messages.jobs import DescribeJob
 from actors.runtime.message import Request
 from config.model import Start
 from daemon.admin.access import Role
-from daemon.admin.asking import ASK_TIMEOUT, Ending, ask, find_channel, integer, query, respond, seconds
+from daemon.admin.asking import ASK_TIMEOUT, Ending, ask, find_channel, query, respond
+from daemon.admin.bodies import Body, body
+from daemon.admin.params import WAIT, Whole
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
@@ -20,23 +23,59 @@ SCHEDULER = "scheduler"
 DONE = frozenset({"success", "failed", "cancelled"})
 MESSAGE_ID_MAX = 2**31 - 1
 POSTS_MOST = 100_000_000
+FROM = Whole(
+    name="from", about="The lowest id to compare; without it the lowest that is covered.", low=1, high=MESSAGE_ID_MAX
+)
+TO = Whole(name="to", about="The highest id to compare; without it the newest.", low=1, high=MESSAGE_ID_MAX)
 WISHES = '{"all": true}, {"since": "2024-01-31"} or {"posts": 500}'
+
+
+class BackfillWish(Body):
+    """One of the three."""
+
+    all: Literal[True] | None = None
+    """Every older post."""
+    since: str | None = None
+    """Those from this day on, such as 2024-01-31."""
+    posts: int | None = Field(default=None, ge=1, le=POSTS_MOST)
+    """So many older ones."""
+
+    @field_validator("since")
+    @classmethod
+    def _is_a_day(cls, text: str | None) -> str | None:
+        try:
+            date.fromisoformat(text or "2024-01-31")
+        except ValueError:
+            raise ValueError(f"must be a day such as 2024-01-31, not {(text or '')[:40]!r}") from None
+        return text
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if len(self.model_fields_set) != 1 or (self.all, self.since, self.posts) == (None, None, None):
+            raise ValueError(f"must be one of {WISHES}")
+        return self
+
+    @property
+    def start(self) -> Start:
+        if self.posts is not None:
+            return Start(policy="last", count=self.posts)
+        return (
+            Start(policy="all") if self.since is None else Start(policy="since", since=date.fromisoformat(self.since))
+        )
 
 
 async def backfill(request: web.Request) -> web.Response:
     """202 with the job; the same wish, while it runs, is answered by the same job, another by 409."""
-    wait = seconds(query(request, "wait"), "wait")
+    wait = WAIT.given(query(request))
     row = await find_channel(request, request.match_info["channel"])
-    wish = _wish(await request.read())
+    wish = (await body(request, BackfillWish)).start
     return await begin(request, StartBackfill(channel_id=row.channel_id, wish=wish), wait)
 
 
 async def verify(request: web.Request) -> web.Response:
     """202 with the job; its result says what differed."""
-    params = query(request, "from", "to", "wait")
-    wait = seconds(params, "wait")
-    low = integer(params, "from", default=1, low=1, high=MESSAGE_ID_MAX) if "from" in params else None
-    high = integer(params, "to", default=1, low=1, high=MESSAGE_ID_MAX) if "to" in params else None
+    params = query(request)
+    wait, low, high = WAIT.given(params), FROM.given(params), TO.given(params)
     row = await find_channel(request, request.match_info["channel"])
     return await begin(request, StartVerify(channel_id=row.channel_id, low=low, high=high), wait)
 
@@ -67,31 +106,27 @@ def answer(errand: Errand, status: int) -> web.Response:
     return respond(errand, status=status, headers={"Location": f"/jobs/{errand.job_id}"} if status == 202 else None)
 
 
-def _wish(body: bytes) -> Start:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as fault:
-        raise Problem(400, f"The body must be JSON: {WISHES}") from fault
-    match document:
-        case {"all": True, **rest} if not rest:
-            return Start(policy="all")
-        case {"posts": int(count), **rest} if not rest and not isinstance(count, bool) and 1 <= count <= POSTS_MOST:
-            return Start(policy="last", count=count)
-        case {"since": str(text), **rest} if not rest:
-            return Start(policy="since", since=_day(text))
-    raise Problem(400, f"The body must be one of {WISHES}; of posts 1 to {POSTS_MOST}")
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as fault:
-        detail = f"The field 'since' must be a day such as 2024-01-31, not {text[:40]!r}"
-        raise Problem(400, detail, field="since") from fault
-
-
 ROUTES = (
-    Route("POST", "/channels/{channel}/backfill", backfill, Role.OPERATOR),
-    Route("POST", "/channels/{channel}/verify", verify, Role.OPERATOR),
-    Route("POST", "/jobs/{job_id}/cancel", cancel, Role.OPERATOR),
+    Route(
+        "POST",
+        "/channels/{channel}/backfill",
+        backfill,
+        Role.OPERATOR,
+        Errand,
+        query=(WAIT,),
+        body=BackfillWish,
+        status=(200, 202),
+        problems=(409,),
+    ),
+    Route(
+        "POST",
+        "/channels/{channel}/verify",
+        verify,
+        Role.OPERATOR,
+        Errand,
+        query=(FROM, TO, WAIT),
+        status=(200, 202),
+        problems=(409,),
+    ),
+    Route("POST", "/jobs/{job_id}/cancel", cancel, Role.OPERATOR, Errand, problems=(409,)),
 )

@@ -90,6 +90,6 @@ def _page(body: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
 
 
 ROUTES = (
-    Route("GET", "/first-token/{code}", look, Role.OPERATOR),
-    Route("POST", "/first-token/{code}", show, Role.OPERATOR),
+    Route("GET", "/first-token/{code}", look, Role.OPERATOR, media="text/html"),
+    Route("POST", "/first-token/{code}", show, Role.OPERATOR, media="text/html"),
 )

@@ -1,19 +1,22 @@
 """How the daemon is: for the orchestrator, for Prometheus, for whoever looks inside."""
 
 import asyncio
-from dataclasses import fields
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Literal, NotRequired
 
 from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder
+from typing_extensions import TypedDict
 
 from actors.runtime.introspection import ActorSnapshot
 from daemon.admin.access import Role
 from daemon.admin.asking import OWNER, READY, REGISTRY, content_type, query, respond
+from daemon.admin.params import Switch
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
+VERBOSE = Switch(name="verbose", about="Tell of each check, whatever this says.")
 READY_TIMEOUT = 3.0
 """Seconds; probes give up after 5 or more."""
 
@@ -21,11 +24,18 @@ READY_TIMEOUT = 3.0
 async def livez(request: web.Request) -> web.Response:
     """The loop beats: that this is answered at all says so."""
     query(request)
-    return respond({"status": "ok", "loop": request.app[OWNER].loop_id})
+    return respond(Alive(status="ok", loop=request.app[OWNER].loop_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alive:
+    status: Literal["ok"]
+    loop: int
 
 
 async def readyz(request: web.Request) -> web.Response:
-    verbose = "verbose" in query(request, "verbose")
+    """200 when the database, its schema and the supervisor are well; else 503 with what isn't."""
+    verbose = VERBOSE.of(query(request))
     try:
         async with asyncio.timeout(READY_TIMEOUT):
             checks = dict(await request.app[READY]())
@@ -39,7 +49,14 @@ async def readyz(request: web.Request) -> web.Response:
     return respond({"status": "ready", "checks": told} if verbose else {"status": "ready"})
 
 
+class Ready(TypedDict):
+    status: Literal["ready"]
+    checks: NotRequired[dict[str, str]]
+    """Each with ``ok``."""
+
+
 async def metrics(request: web.Request) -> web.Response:
+    """For Prometheus, in its text format or OpenMetrics."""
     registry = request.app[REGISTRY]
     try:
         encode, kind = choose_encoder(request.headers.get("Accept", ""))
@@ -54,22 +71,34 @@ async def actors(request: web.Request) -> web.Response:
     query(request)
     owner = request.app[OWNER]
     seen = await owner.survey()
-    nodes: dict[str, dict[str, Any]] = {one.key: {**_told(one), "children": []} for one in seen}
-    roots: list[dict[str, Any]] = []
+    nodes = {one.key: Node(**_fields(one), children=[]) for one in seen}
+    roots: list[Node] = []
     for one in seen:
         above = nodes.get(one.parent) if one.parent is not None else None
-        (roots if above is None else above["children"]).append(nodes[one.key])
-    return respond({"loop": owner.loop_id, "total": len(seen), "actors": roots})
+        (roots if above is None else above.children).append(nodes[one.key])
+    return respond(Tree(loop=owner.loop_id, total=len(seen), actors=roots))
 
 
-def _told(one: ActorSnapshot) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node(ActorSnapshot):
+    children: list["Node"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    loop: int
+    total: int
+    actors: list[Node]
+
+
+def _fields(one: ActorSnapshot) -> dict[str, Any]:
     return {field.name: getattr(one, field.name) for field in fields(one)}
 
 
 ROUTES = (
-    Route("GET", "/livez", livez, Role.VIEWER),
-    Route("GET", "/healthz", livez, Role.VIEWER),
-    Route("GET", "/readyz", readyz, Role.VIEWER),
-    Route("GET", "/metrics", metrics, Role.VIEWER),
-    Route("GET", "/actors", actors, Role.VIEWER),
+    Route("GET", "/livez", livez, Role.VIEWER, Alive),
+    Route("GET", "/healthz", livez, Role.VIEWER, Alive),
+    Route("GET", "/readyz", readyz, Role.VIEWER, Ready, (VERBOSE,)),
+    Route("GET", "/metrics", metrics, Role.VIEWER, media="text/plain"),
+    Route("GET", "/actors", actors, Role.VIEWER, Tree),
 )

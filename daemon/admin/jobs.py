@@ -1,36 +1,40 @@
 """Parses over HTTP: start one, wait for it, ask how it is."""
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 
 from aiohttp import web
 
-from actors.errand import ERRANDS, DescribeErrand
+from actors.errand import ERRANDS, DescribeErrand, Errand
 from actors.errors import JobUnknown
 from actors.messages.ids import JobId
-from actors.messages.jobs import AwaitJob, DescribeJob, DescribeSchedules, Job, ParseAll, ParseUser
+from actors.messages.jobs import AwaitJob, DescribeJob, DescribeSchedules, Job, ParseAll, ParseUser, ScheduleTimes
 from actors.runtime.message import Request
 from daemon.admin.access import Role
-from daemon.admin.asking import ASK_TIMEOUT, Ending, ask, integer, query, respond, seconds, user_id
+from daemon.admin.asking import ASK_TIMEOUT, Ending, ask, query, respond, user_id
+from daemon.admin.params import WAIT, Whole
 from daemon.admin.routes import Route
 
 SCHEDULER = "scheduler"
 DONE = frozenset({"success", "failed", "cancelled"})
-FIRINGS_MOST = 100
+NEXT = Whole(name="next", about="Firings told of each.", low=1, high=100, default=3)
 _JOB_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
 
 
 async def parse_user(request: web.Request) -> web.Response:
+    """Collect what is new in a user's channels: 202 with the job, or with the one that runs already."""
     return await _start(request, ParseUser(account_id=user_id(request)))
 
 
 async def parse_all(request: web.Request) -> web.Response:
+    """Collect what is new in all channels, each once: 202 with the job, or with the one that runs already."""
     return await _start(request, ParseAll())
 
 
 async def _start(request: web.Request, message: Request[Job]) -> web.Response:
     """202 with the job at once, or 200 when it is done within ``?wait``; 202 when time is up or the server ends."""
-    wait = seconds(query(request, "wait"), "wait")
+    wait = WAIT.given(query(request))
     job = await ask(request, SCHEDULER, message)
     if wait is None:
         return _answer(job, 202)
@@ -44,6 +48,7 @@ async def _start(request: web.Request, message: Request[Job]) -> web.Response:
 
 
 async def job(request: web.Request) -> web.Response:
+    """A parse, a backfill or a verification as it stands."""
     query(request)
     job_id = request.match_info["job_id"]
     if not _JOB_ID.fullmatch(job_id):
@@ -55,9 +60,14 @@ async def job(request: web.Request) -> web.Response:
 
 
 async def schedules(request: web.Request) -> web.Response:
-    """Every schedule with its firings to come, ``?next`` of each, 3 unless it is said."""
-    count = integer(query(request, "next"), "next", default=3, low=1, high=FIRINGS_MOST)
-    return respond({"schedules": await ask(request, SCHEDULER, DescribeSchedules(count=count))})
+    """Every schedule with its firings to come."""
+    count = NEXT.of(query(request))
+    return respond(Schedules(schedules=await ask(request, SCHEDULER, DescribeSchedules(count=count))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedules:
+    schedules: tuple[ScheduleTimes, ...]
 
 
 def _answer(job: Job, status: int) -> web.Response:
@@ -65,8 +75,8 @@ def _answer(job: Job, status: int) -> web.Response:
 
 
 ROUTES = (
-    Route("POST", "/parse/user/{user_id}", parse_user, Role.OPERATOR),
-    Route("POST", "/parse/all", parse_all, Role.OPERATOR),
-    Route("GET", "/jobs/{job_id}", job, Role.VIEWER),
-    Route("GET", "/schedules", schedules, Role.VIEWER),
+    Route("POST", "/parse/user/{user_id}", parse_user, Role.OPERATOR, Job, (WAIT,), None, (200, 202), (409,)),
+    Route("POST", "/parse/all", parse_all, Role.OPERATOR, Job, (WAIT,), None, (200, 202)),
+    Route("GET", "/jobs/{job_id}", job, Role.VIEWER, Job | Errand),
+    Route("GET", "/schedules", schedules, Role.VIEWER, Schedules, (NEXT,)),
 )

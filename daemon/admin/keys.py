@@ -1,5 +1,7 @@
 """``POST /keys/rotate``."""
 
+from dataclasses import dataclass
+
 from aiohttp import web
 
 from daemon.admin.access import Role
@@ -16,7 +18,13 @@ async def rotate(request: web.Request) -> web.Response:
         sealed = await request.app[ROTATION].rotate()
     except MasterKeyRefused as refused:
         raise Problem(409, f"The master key stays as it was: {refused}") from refused
-    return respond({"sessions": sealed})
+    return respond(Rotated(sessions=sealed))
 
 
-ROUTES = (Route("POST", "/keys/rotate", rotate, Role.ADMIN),)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotated:
+    sessions: int
+    """Sealed with the new key."""
+
+
+ROUTES = (Route("POST", "/keys/rotate", rotate, Role.ADMIN, Rotated, problems=(409,)),)

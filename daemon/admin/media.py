@@ -3,7 +3,8 @@
 import logging
 import re
 from contextlib import aclosing
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
@@ -12,8 +13,9 @@ from actors.errors import BlobsUnavailable
 from actors.messages.files import Blob, FileRow
 from actors.messages.ids import Sha256
 from daemon.admin.access import Role
-from daemon.admin.asking import BLOBS, INT64_MAX, STORE, find_channel, integer, query, respond
-from daemon.admin.channels import MESSAGE_ID_MAX, POSTS_DEFAULT, POSTS_MOST
+from daemon.admin.asking import BLOBS, STORE, find_channel, query, respond
+from daemon.admin.channels import AFTER_POST, MESSAGE_ID_MAX, POSTS_LIMIT
+from daemon.admin.params import CHANNEL
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
@@ -30,32 +32,55 @@ _BINARY = "application/octet-stream"
 
 async def files(request: web.Request) -> web.Response:
     """One page of the files of a channel's posts, ascending by message; ``next_after_id`` leads to the next one."""
-    params = query(request, "channel", "after_id", "limit")
-    after_id = min(integer(params, "after_id", default=0, low=0, high=INT64_MAX), MESSAGE_ID_MAX)
-    limit = integer(params, "limit", default=POSTS_DEFAULT, low=1, high=POSTS_MOST)
-    channel = await find_channel(request, params.get("channel", ""))
-    page = await request.app[STORE].media.page(channel.channel_id, after_id=after_id, limit=limit + 1)
+    params = query(request)
+    after, limit = min(AFTER_POST.of(params), MESSAGE_ID_MAX), POSTS_LIMIT.of(params)
+    channel = await find_channel(request, CHANNEL.of(params))
+    page = await request.app[STORE].media.page(channel.channel_id, after_id=after, limit=limit + 1)
     # One post more than asked for tells whether there is a next page.
     posts = sorted({row.message_id for row in page})
     last = posts[limit - 1] if len(posts) > limit else None
     shown = [row for row in page if last is None or row.message_id <= last]
-    return respond({"media": [_file(row) for row in shown], "next_after_id": last})
+    return respond(Files(media=tuple(map(_file, shown)), next_after_id=last))
 
 
-def _file(row: FileRow) -> dict[str, Any]:
-    return {
-        "post_id": row.message_id,
-        "file": row.file_key,
-        "kind": row.kind,
-        "name": row.name,
-        "mime": row.mime,
-        "size": row.size,
-        "state": row.state,
-        "cause": row.cause,
-        "sha256": row.sha256,
-        "url": None if row.sha256 is None else f"/media/{row.sha256}",
-        "stored_at": row.stored_at,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileTold:
+    post_id: int
+    file: str
+    """Telegram's name for it: of several posts with the same one it is fetched once."""
+    kind: str
+    name: str | None
+    mime: str | None
+    size: int | None
+    state: str
+    cause: str | None
+    sha256: Sha256 | None
+    url: str | None
+    """Where its bytes are had, once they are stored."""
+    stored_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    media: tuple[FileTold, ...]
+    next_after_id: int | None
+    """Where the next page begins; None on the last one."""
+
+
+def _file(row: FileRow) -> FileTold:
+    return FileTold(
+        post_id=row.message_id,
+        file=row.file_key,
+        kind=row.kind,
+        name=row.name,
+        mime=row.mime,
+        size=row.size,
+        state=row.state,
+        cause=row.cause,
+        sha256=row.sha256,
+        url=None if row.sha256 is None else f"/media/{row.sha256}",
+        stored_at=row.stored_at,
+    )
 
 
 async def content(request: web.Request) -> web.StreamResponse:
@@ -95,4 +120,7 @@ def _headers(blob: Blob) -> dict[str, str]:
     }
 
 
-ROUTES = (Route("GET", "/media", files, Role.VIEWER), Route("GET", "/media/{sha256}", content, Role.VIEWER))
+ROUTES = (
+    Route("GET", "/media", files, Role.VIEWER, Files, query=(CHANNEL, AFTER_POST, POSTS_LIMIT), problems=(404,)),
+    Route("GET", "/media/{sha256}", content, Role.VIEWER, media=_BINARY),
+)

@@ -29,7 +29,8 @@ from actors.messages.signin import (
 from actors.runtime.message import Request
 from daemon.admin import page_html as html
 from daemon.admin.access import Caller, Role, is_foreign
-from daemon.admin.asking import INT64_MAX, STORE, ask, integer, query, respond, settings_of
+from daemon.admin.asking import STORE, ask, query, respond, settings_of
+from daemon.admin.params import Whole
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 from daemon.admin.signin import SIGN_IN, TIMEOUT, drawn
@@ -38,6 +39,7 @@ COOKIE = "telewarden_sign_in"
 LIFETIME = timedelta(minutes=30)
 LINKED_FOR = timedelta(days=1)
 """How long a link can be opened that the operator makes; the bot's own live for half an hour."""
+LINKED = Whole(name="user", about="For whom alone the link is; another is refused.", low=1)
 VISITS_MOST = 1000
 """Pages open at the same time; the oldest is forgotten."""
 HEADERS = {
@@ -63,8 +65,8 @@ VISITS: web.AppKey[OrderedDict[str, Visit]] = web.AppKey("visits", OrderedDict)
 
 async def make_link(request: web.Request) -> web.Response:
     """201 with a one-time link; with ``user=ID`` for that user alone."""
-    params = query(request, "user")
-    who = AccountId(integer(params, "user", default=0, low=1, high=INT64_MAX)) if "user" in params else None
+    given = LINKED.given(query(request))
+    who = None if given is None else AccountId(given)
     url = settings_of(request).admin.public_url
     if url is None:
         raise Problem(409, "There is no sign-in page: set admin.public_url to where people reach this server")
@@ -72,7 +74,13 @@ async def make_link(request: web.Request) -> web.Response:
         raise Problem(404, f"There is no user {who}: GET /users lists those that there are")
     token, expires_at = secrets.token_urlsafe(24), datetime.now(UTC) + LINKED_FOR
     await request.app[STORE].people.make_link(token, SignInLink(user_id=who), expires_at)
-    return respond({"url": f"{url}/login/{token}", "expires_at": expires_at}, status=201)
+    return respond(LinkMade(url=f"{url}/login/{token}", expires_at=expires_at), status=201)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkMade:
+    url: str
+    expires_at: datetime
 
 
 # --- what a guest sees ---------------------------------------------------------------------------------------------
@@ -258,7 +266,7 @@ def _onward() -> web.Response:
 
 
 ROUTES = (
-    Route("POST", "/signin/link", make_link, Role.OPERATOR),
+    Route("POST", "/signin/link", make_link, Role.OPERATOR, LinkMade, (LINKED,), None, (201,), (404, 409)),
     Route("GET", "/login", show, Role.GUEST),
     Route("GET", "/login/qr.svg", picture, Role.GUEST),
     Route("GET", "/login/style.css", style, Role.GUEST),

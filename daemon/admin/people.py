@@ -1,40 +1,109 @@
 """Roles, plans and invites, signing a user out, and removing one."""
 
 import secrets
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args
+from typing import Annotated, Any
 
 from aiohttp import web
+from pydantic import AfterValidator, Field
 
 from actors.errors import UserUnknown
 from actors.messages.ids import AccountId
-from actors.messages.people import DEFAULT_PLAN, Invite, NewInvite, UserRole
+from actors.messages.people import DEFAULT_PLAN, Invite, NewInvite, Removed, UserRole
 from actors.messages.signin import DisableUser, EnableUser, RemoveUser, SignOut
 from config.values import parse_duration
 from daemon.admin.access import Role
-from daemon.admin.asking import STORE, ask, document, fields, integer, query, respond, settings_of, user_id
+from daemon.admin.asking import STORE, ask, query, respond, settings_of, user_id
+from daemon.admin.bodies import Body, Text, body
+from daemon.admin.params import Whole
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 from daemon.admin.signin import SIGN_IN, TIMEOUT
-from daemon.admin.users import told
+from daemon.admin.users import User, told
 
 CODE_BYTES = 16
 LONGEST = timedelta(weeks=52)
 USES_MOST = 10_000
 LISTED = 1000
+POSTS = Whole(
+    name="posts", about="1: delete the posts too of channels that nobody else follows.", low=0, high=1, default=0
+)
+
+
+class RoleWish(Body):
+    role: UserRole
+
+
+class PlanWish(Body):
+    plan: Text
+
+
+def _is_lifetime(text: str) -> str:
+    if not timedelta(0) < parse_duration(text) <= LONGEST:
+        raise ValueError("must be a duration up to 52w, such as 12h or 7d")
+    return text
+
+
+class InviteWish(Body):
+    role: UserRole = "user"
+    plan: Text = DEFAULT_PLAN
+    uses: int = Field(default=1, ge=1, le=USES_MOST)
+    """How many people may come in by it."""
+    expires: Annotated[str, AfterValidator(_is_lifetime)] = "7d"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedOut:
+    id: AccountId
+    signed_out: bool
+    """Whether Telegram confirmed it; the session is deleted here in any case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InviteTold:
+    id: int
+    role: UserRole
+    plan: str
+    uses: int
+    uses_left: int
+    created_by: AccountId | None
+    """None: the operator, over HTTP."""
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InviteMade(InviteTold):
+    code: str
+    """Shown this once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invites:
+    invites: tuple[InviteTold, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    id: int
+    revoked: bool
 
 
 async def set_role(request: web.Request) -> web.Response:
+    """Make a user owner, admin or plain user: it decides what the bot does for whom."""
     query(request)
-    (role,) = await fields(request, "role")
-    await request.app[STORE].people.set_role(user_id(request), _role(role))
+    wish = await body(request, RoleWish)
+    await request.app[STORE].people.set_role(user_id(request), wish.role)
     return await _user(request)
 
 
 async def set_plan(request: web.Request) -> web.Response:
+    """Give a user one of the settings' plans."""
     query(request)
-    (plan,) = await fields(request, "plan")
-    await request.app[STORE].people.set_plan(user_id(request), _plan(request, plan))
+    wish = await body(request, PlanWish)
+    await request.app[STORE].people.set_plan(user_id(request), _plan(request, wish.plan))
     return await _user(request)
 
 
@@ -42,7 +111,7 @@ async def sign_out(request: web.Request) -> web.Response:
     """200 once the session is over: its key is deleted here, and Telegram was asked to end it."""
     query(request)
     confirmed = await ask(request, SIGN_IN, SignOut(account_id=user_id(request)), timeout=TIMEOUT)
-    return respond({"id": user_id(request), "signed_out": confirmed})
+    return respond(SignedOut(id=user_id(request), signed_out=confirmed))
 
 
 async def disable(request: web.Request) -> web.Response:
@@ -61,7 +130,7 @@ async def enable(request: web.Request) -> web.Response:
 
 async def remove(request: web.Request) -> web.Response:
     """200 once nothing is kept of the user any more; with ``posts=1`` neither of channels that nobody else follows."""
-    posts = integer(query(request, "posts"), "posts", default=0, low=0, high=1)
+    posts = POSTS.of(query(request))
     wish = RemoveUser(account_id=user_id(request), posts=bool(posts))
     return respond(await ask(request, SIGN_IN, wish, timeout=TIMEOUT))
 
@@ -69,37 +138,37 @@ async def remove(request: web.Request) -> web.Response:
 async def invite(request: web.Request) -> web.Response:
     """201 with the invite and its code, which is shown this once."""
     query(request)
-    wish = await document(request, "role", "plan", "uses", "expires")
-    uses = wish.get("uses", 1)
-    if type(uses) is not int or not 1 <= uses <= USES_MOST:
-        raise Problem(400, f"The field 'uses' must be a whole number from 1 to {USES_MOST}", field="uses")
+    wish = await body(request, InviteWish)
     code = secrets.token_urlsafe(CODE_BYTES)
     new = NewInvite(
         code=code,
-        role=_role(wish.get("role", "user")),
-        plan=_plan(request, wish.get("plan", DEFAULT_PLAN)),
-        uses=uses,
-        expires_at=datetime.now(UTC) + _lifetime(wish.get("expires", "7d")),
+        role=wish.role,
+        plan=_plan(request, wish.plan),
+        uses=wish.uses,
+        expires_at=datetime.now(UTC) + parse_duration(wish.expires),
     )
     made = await request.app[STORE].people.invite(new)
-    return respond({**_told(made), "code": code}, status=201)
+    return respond(InviteMade(**_fields(made), code=code), status=201)
 
 
 async def invites(request: web.Request) -> web.Response:
+    """The newest invites, those that are over too."""
     query(request)
-    return respond({"invites": [_told(each) for each in await request.app[STORE].people.invites(limit=LISTED)]})
+    found = await request.app[STORE].people.invites(limit=LISTED)
+    return respond(Invites(invites=tuple(InviteTold(**_fields(each)) for each in found)))
 
 
 async def revoke(request: web.Request) -> web.Response:
+    """200 once nobody comes in by it any more."""
     query(request)
     text = request.match_info["invite_id"]
     known = text.isascii() and text.isdecimal() and len(text) < 19
     if not known or not await request.app[STORE].people.revoke(int(text)):
         raise Problem(404, f"There is no invite {text[:40]!r}: GET /invites lists those that there are")
-    return respond({"id": int(text), "revoked": True})
+    return respond(Revoked(id=int(text), revoked=True))
 
 
-def _told(invite: Invite) -> dict[str, Any]:
+def _fields(invite: Invite) -> dict[str, Any]:
     return {
         "id": invite.invite_id,
         "role": invite.role,
@@ -121,37 +190,21 @@ async def _user(request: web.Request) -> web.Response:
     return respond(told(row))
 
 
-def _role(role: Any) -> UserRole:
-    if role not in get_args(UserRole):
-        raise Problem(400, f"The field 'role' must be one of {', '.join(get_args(UserRole))}", field="role")
-    return role  # type: ignore[no-any-return]  # one of them
-
-
-def _plan(request: web.Request, plan: Any) -> str:
+def _plan(request: web.Request, plan: str) -> str:
     known = [each.name for each in settings_of(request).plans]
     if plan not in known:
         raise Problem(400, f"The settings know these plans: {', '.join(known)}", field="plan")
-    return str(plan)
-
-
-def _lifetime(text: Any) -> timedelta:
-    try:
-        lifetime = parse_duration(text) if isinstance(text, str) else timedelta()
-    except ValueError:
-        lifetime = timedelta()
-    if not timedelta(0) < lifetime <= LONGEST:
-        raise Problem(400, "The field 'expires' must be a duration up to 52w, such as 12h or 7d", field="expires")
-    return lifetime
+    return plan
 
 
 ROUTES = (
-    Route("PUT", "/users/{user_id}/role", set_role, Role.ADMIN),
-    Route("PUT", "/users/{user_id}/plan", set_plan, Role.OPERATOR),
-    Route("POST", "/users/{user_id}/logout", sign_out, Role.OPERATOR),
-    Route("POST", "/users/{user_id}/disable", disable, Role.OPERATOR),
-    Route("POST", "/users/{user_id}/enable", enable, Role.OPERATOR),
-    Route("DELETE", "/users/{user_id}", remove, Role.OPERATOR),
-    Route("GET", "/invites", invites, Role.OPERATOR),
-    Route("POST", "/invites", invite, Role.OPERATOR),
-    Route("DELETE", "/invites/{invite_id}", revoke, Role.OPERATOR),
+    Route("PUT", "/users/{user_id}/role", set_role, Role.ADMIN, User, body=RoleWish),
+    Route("PUT", "/users/{user_id}/plan", set_plan, Role.OPERATOR, User, body=PlanWish),
+    Route("POST", "/users/{user_id}/logout", sign_out, Role.OPERATOR, SignedOut, problems=(409,)),
+    Route("POST", "/users/{user_id}/disable", disable, Role.OPERATOR, User, problems=(409,)),
+    Route("POST", "/users/{user_id}/enable", enable, Role.OPERATOR, User, problems=(409,)),
+    Route("DELETE", "/users/{user_id}", remove, Role.OPERATOR, Removed, query=(POSTS,), problems=(409,)),
+    Route("GET", "/invites", invites, Role.OPERATOR, Invites),
+    Route("POST", "/invites", invite, Role.OPERATOR, InviteMade, body=InviteWish, status=(201,)),
+    Route("DELETE", "/invites/{invite_id}", revoke, Role.OPERATOR, Revoked),
 )

@@ -3,6 +3,7 @@
 from aiohttp import web
 from pydantic import Field, ValidationError
 
+from actors.costs import Plan
 from config.model import Collection, Duration, Group, Schedule, Section
 from daemon.admin.access import Role
 from daemon.admin.asking import OWNER, STORE, find_channel, query, respond, settings_of
@@ -28,12 +29,13 @@ class PlanWish(Section):
 
 
 async def present(request: web.Request) -> web.Response:
+    """What the settings in force cost in calls, by account and day, and whether that fits."""
     query(request)
     return await _answer(request, PlanWish())
 
 
 async def wished(request: web.Request) -> web.Response:
-    """A dry run: nothing is begun and nothing changes."""
+    """The same for other settings and a backfill: a dry run, nothing is begun and nothing changes."""
     query(request)
     body = await request.read()
     try:
@@ -57,4 +59,7 @@ async def _answer(request: web.Request, wish: PlanWish) -> web.Response:
     return respond(found)
 
 
-ROUTES = (Route("GET", "/plan", present, Role.VIEWER), Route("POST", "/plan", wished, Role.VIEWER))
+ROUTES = (
+    Route("GET", "/plan", present, Role.VIEWER, Plan),
+    Route("POST", "/plan", wished, Role.VIEWER, Plan, body=PlanWish, problems=(404,)),
+)

@@ -23,6 +23,7 @@ from daemon.admin import (
     jobs,
     keys,
     ledger,
+    manual,
     media,
     page,
     people,
@@ -36,9 +37,10 @@ from daemon.admin.access import Access
 from daemon.admin.admission import DOOR, Door, admission, audit
 from daemon.admin.asking import BLOBS, ENDING, OWNER, READY, REGISTRY, RELOADING, ROTATION, STORE, Ready
 from daemon.admin.faults import FAULTS, problem_of
+from daemon.admin.idempotency import REPEATS, Repeats, once
 from daemon.admin.problem import Problem
 from daemon.admin.protocol import Connection
-from daemon.admin.routes import ROLES, Handler, add_routes, check_roles
+from daemon.admin.routes import ROUTE_OF, Handler, add_routes, check_roles
 from daemon.reloading import Reloading
 from daemon.rotation import Rotation
 
@@ -68,14 +70,14 @@ def build_app(
 
     Raises: ``RuntimeError`` for a route without a role.
     """
-    app = web.Application(client_max_size=BODY_MOST, middlewares=(audit, _problems, admission))
+    app = web.Application(client_max_size=BODY_MOST, middlewares=(audit, _problems, admission, once))
     app[OWNER], app[STORE], app[REGISTRY], app[READY] = owner, store, registry, ready
     app[DOOR] = door = Door(access, registry)
     app[BLOBS], app[RELOADING], app[ROTATION] = blobs, reloading, rotation
-    app[page.VISITS] = OrderedDict()
+    app[page.VISITS], app[REPEATS] = OrderedDict(), Repeats()
     app[first.FIRST_LINK] = first_link
     app[ENDING] = asyncio.Event()
-    app[ROLES] = {}
+    app[ROUTE_OF] = {}
     durations = Histogram(
         "telewarden_http_request_seconds",
         "Time to answer a request, by route.",
@@ -100,6 +102,7 @@ def build_app(
         settings,
         tokens,
         first,
+        manual,
         health,
     ):
         add_routes(app, module.ROUTES, durations)
@@ -113,6 +116,7 @@ def build_app(
     app.on_shutdown.append(_end_waits)
     app.on_cleanup.append(forget)
     check_roles(app)
+    manual.prepare(app)
     return app
 
 

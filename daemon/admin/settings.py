@@ -1,9 +1,11 @@
 """The settings over HTTP: those in force, what the file would change, and a reload."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from config.diff import Change
 from config.faults import SettingsInvalid
 from config.words import in_words
 from daemon.admin.access import Role
@@ -48,19 +50,31 @@ def refused(invalid: SettingsInvalid) -> Problem:
     return Problem(422, detail, faults=faults)
 
 
-def told(found: Outlook) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadTold:
     """The first changes, and of all how many there are."""
-    return {
-        "applied": len(found.now),
-        "needs_restart": len(found.after_restart),
-        "dropped_channels": len(found.dropped),
-        "dropped": found.dropped[:CHANGES_TOLD],
-        "changes": (*found.after_restart, *found.now)[:CHANGES_TOLD],
-    }
+
+    applied: int
+    needs_restart: int
+    """Left as they are until the daemon starts anew."""
+    dropped_channels: int
+    """Followed until now, and not by the new settings."""
+    dropped: tuple[str, ...]
+    changes: tuple[Change, ...]
+
+
+def told(found: Outlook) -> ReloadTold:
+    return ReloadTold(
+        applied=len(found.now),
+        needs_restart=len(found.after_restart),
+        dropped_channels=len(found.dropped),
+        dropped=found.dropped[:CHANGES_TOLD],
+        changes=(*found.after_restart, *found.now)[:CHANGES_TOLD],
+    )
 
 
 ROUTES = (
-    Route("GET", "/settings", settings, Role.OPERATOR),
-    Route("GET", "/reload", outlook, Role.OPERATOR),
-    Route("POST", "/reload", reload, Role.OPERATOR),
+    Route("GET", "/settings", settings, Role.OPERATOR, dict[str, Any]),
+    Route("GET", "/reload", outlook, Role.OPERATOR, ReloadTold, problems=(422,)),
+    Route("POST", "/reload", reload, Role.OPERATOR, ReloadTold, problems=(422,)),
 )

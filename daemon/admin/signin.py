@@ -4,9 +4,11 @@ import io
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Annotated
 
 import segno
 from aiohttp import web
+from pydantic import AfterValidator
 
 from actors.messages.ids import AccountId, SignInId
 from actors.messages.signin import (
@@ -20,26 +22,50 @@ from actors.messages.signin import (
 )
 from actors.runtime.message import Request
 from daemon.admin.access import Role
-from daemon.admin.asking import ASK_TIMEOUT, INT64_MAX, STORE, ask, fields, integer, query, respond, seconds
+from daemon.admin.asking import ASK_TIMEOUT, STORE, ask, query, respond
+from daemon.admin.bodies import Body, Text, body
+from daemon.admin.params import Seconds, Whole
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
-from daemon.admin.users import told
+from daemon.admin.users import User, told
 
 SIGN_IN = "signin"
 TIMEOUT = 75.0
 """Seconds: a step takes as long as Telegram does, for which the actor allows up to 60."""
+REFUSED = (409, 422, 429)
+WHO = Whole(name="user", about="Who is to sign in: another is refused, and signed out again.", low=1)
+CHANGED = Seconds(name="wait", about="Answer when the step changes, or after that many seconds.")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+def _is_phone(text: str) -> str:
+    if not 5 <= sum(each.isdecimal() for each in text) <= 20:
+        raise ValueError("must be a number with its country code, such as +4930123456")
+    return text
+
+
+class PhoneWish(Body):
+    phone: Annotated[Text, AfterValidator(_is_phone)]
+
+
+class CodeWish(Body):
+    code: Text
+
+
+class PasswordWish(Body):
+    password: Text
+
+
+class SessionWish(Body):
+    session: Text
+    """A StringSession of Telethon's."""
 
 
 async def start(request: web.Request) -> web.Response:
     """201 with the step: Telegram has sent a code."""
     expected = _expected(request)
-    (phone,) = await fields(request, "phone")
-    if not 5 <= sum(each.isdecimal() for each in phone) <= 20:
-        raise Problem(
-            400, "The field 'phone' must be a number with its country code, such as +4930123456", field="phone"
-        )
-    step = await _take(request, StartSignIn(phone=phone, expected=expected))
+    wish = await body(request, PhoneWish)
+    step = await _take(request, StartSignIn(phone=wish.phone, expected=expected))
     return respond(step, status=201, headers={"Location": f"/signin/{step.sign_in_id}"})
 
 
@@ -51,7 +77,7 @@ async def start_qr(request: web.Request) -> web.Response:
 
 async def describe(request: web.Request) -> web.Response:
     """200 with the step as it is, or with ``wait`` once it has changed."""
-    wait = seconds(query(request, "wait"), "wait") or 0.0
+    wait = CHANGED.given(query(request)) or 0.0
     return respond(await _described(request, wait))
 
 
@@ -83,22 +109,23 @@ async def enter_code(request: web.Request) -> web.Response:
     """200 with the next step: done, or the password is needed too."""
     query(request)
     sign_in_id = _sign_in_id(request)
-    (code,) = await fields(request, "code")
-    return respond(await _take(request, EnterCode(sign_in_id=sign_in_id, code=code)))
+    wish = await body(request, CodeWish)
+    return respond(await _take(request, EnterCode(sign_in_id=sign_in_id, code=wish.code)))
 
 
 async def enter_password(request: web.Request) -> web.Response:
+    """200 with the next step: done, unless the password was wrong."""
     query(request)
     sign_in_id = _sign_in_id(request)
-    (password,) = await fields(request, "password")
-    return respond(await _take(request, EnterPassword(sign_in_id=sign_in_id, password=password)))
+    wish = await body(request, PasswordWish)
+    return respond(await _take(request, EnterPassword(sign_in_id=sign_in_id, password=wish.password)))
 
 
 async def take_session(request: web.Request) -> web.Response:
     """201 with the user whose StringSession it is, once Telegram has confirmed it."""
     query(request)
-    (session,) = await fields(request, "session")
-    step = await _take(request, ImportSession(session=session))
+    wish = await body(request, SessionWish)
+    step = await _take(request, ImportSession(session=wish.session))
     row = None if step.account_id is None else await request.app[STORE].accounts.one(step.account_id)
     if row is None:
         raise Problem(409, "The user was removed again while the session was taken over")
@@ -116,8 +143,8 @@ async def _take(request: web.Request, message: Request[SignInStep]) -> SignInSte
 
 def _expected(request: web.Request) -> AccountId | None:
     """``?user=ID``: who is to sign in; another is refused and signed out again."""
-    params = query(request, "user")
-    return AccountId(integer(params, "user", default=0, low=1, high=INT64_MAX)) if "user" in params else None
+    who = WHO.given(query(request))
+    return None if who is None else AccountId(who)
 
 
 def _sign_in_id(request: web.Request) -> SignInId:
@@ -128,11 +155,19 @@ def _sign_in_id(request: web.Request) -> SignInId:
 
 
 ROUTES = (
-    Route("POST", "/signin", start, Role.OPERATOR),
-    Route("POST", "/signin/qr", start_qr, Role.OPERATOR),
-    Route("GET", "/signin/{sign_in_id}", describe, Role.OPERATOR),
-    Route("GET", "/signin/{sign_in_id}/qr.svg", picture, Role.OPERATOR),
-    Route("POST", "/signin/{sign_in_id}/code", enter_code, Role.OPERATOR),
-    Route("POST", "/signin/{sign_in_id}/password", enter_password, Role.OPERATOR),
-    Route("POST", "/sessions", take_session, Role.OPERATOR),
+    Route("POST", "/signin", start, Role.OPERATOR, SignInStep, (WHO,), PhoneWish, (201,), REFUSED),
+    Route("POST", "/signin/qr", start_qr, Role.OPERATOR, SignInStep, (WHO,), None, (201,), REFUSED),
+    Route("GET", "/signin/{sign_in_id}", describe, Role.OPERATOR, SignInStep, (CHANGED,), problems=REFUSED),
+    Route("GET", "/signin/{sign_in_id}/qr.svg", picture, Role.OPERATOR, media="image/svg+xml", problems=REFUSED),
+    Route("POST", "/signin/{sign_in_id}/code", enter_code, Role.OPERATOR, SignInStep, body=CodeWish, problems=REFUSED),
+    Route(
+        "POST",
+        "/signin/{sign_in_id}/password",
+        enter_password,
+        Role.OPERATOR,
+        SignInStep,
+        body=PasswordWish,
+        problems=REFUSED,
+    ),
+    Route("POST", "/sessions", take_session, Role.OPERATOR, User, (), SessionWish, (201,), REFUSED),
 )

@@ -3,49 +3,106 @@
 import hashlib
 import re
 import secrets
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args
+from typing import Annotated, Any
 
 from aiohttp import web
+from pydantic import AfterValidator
 
-from actors.messages.access import NewToken, Token, TokenRole
+from actors.messages.access import Audited, NewToken, Token, TokenRole
 from config.values import parse_duration
 from daemon.admin.access import Role
 from daemon.admin.admission import DOOR, WHO
-from daemon.admin.asking import INT64_MAX, STORE, document, integer, query, respond
+from daemon.admin.asking import STORE, query, respond
+from daemon.admin.bodies import Body, body
+from daemon.admin.params import INT64_MAX, Whole, after_id, page_limit
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
 BYTES = 32
 LONGEST = timedelta(days=3650)
-LISTED = 1000
+AFTER = after_id("Only tokens with a larger id.")
+LIMIT = page_limit(1000, 1000)
+BEFORE = Whole(name="before_id", about="Only what came before this.", low=1, default=INT64_MAX)
+AUDIT_LIMIT = page_limit(1000, 100)
 _NAME = re.compile(r"[\w .@-]{1,60}")
+
+
+def _is_name(text: str) -> str:
+    if not _NAME.fullmatch(text) or text != text.strip():
+        raise ValueError("must be 1 to 60 letters, digits, blanks, dots, @, _ and -: say what the token is for")
+    return text
+
+
+def _is_lifetime(text: str) -> str:
+    if not timedelta(0) < parse_duration(text) <= LONGEST:
+        raise ValueError("must be a duration such as 90d, at most ten years; null: never")
+    return text
+
+
+class TokenWish(Body):
+    name: Annotated[str, AfterValidator(_is_name)]
+    role: TokenRole = "viewer"
+    expires: Annotated[str, AfterValidator(_is_lifetime)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenTold:
+    id: int
+    name: str
+    role: TokenRole
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    """Within a minute."""
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenMade(TokenTold):
+    token: str
+    """Shown this once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    tokens: tuple[TokenTold, ...]
+    next_after_id: int | None
+    """Where the next page begins; None on the last one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditTold:
+    audit: tuple[Audited, ...]
+    next_before_id: int | None
+    """Where older ones begin; None where there are none."""
 
 
 async def create(request: web.Request) -> web.Response:
     """201 with the token, which is shown this once: its digest alone is kept."""
     query(request)
-    wish = await document(request, "name", "role", "expires")
+    wish = await body(request, TokenWish)
     token = "tw_" + secrets.token_urlsafe(BYTES)
     new = NewToken(
-        name=_name(wish.get("name")),
-        role=_role(wish.get("role", "viewer")),
+        name=wish.name,
+        role=wish.role,
         digest=hashlib.sha256(token.encode()).digest(),
         created_by=request[WHO].name,
-        expires_at=_end(wish.get("expires")),
+        expires_at=None if wish.expires is None else datetime.now(UTC) + parse_duration(wish.expires),
     )
     made = await request.app[STORE].access.create(new)
-    return respond({**told(made), "token": token}, status=201)
+    return respond(TokenMade(**_fields(made), token=token), status=201)
 
 
 async def tokens(request: web.Request) -> web.Response:
-    """By id, those that are over too; more of them after ``next_after_id``."""
-    params = query(request, "after_id", "limit")
-    after = integer(params, "after_id", default=0, low=0, high=INT64_MAX)
-    limit = integer(params, "limit", default=LISTED, low=1, high=LISTED)
-    found = await request.app[STORE].access.tokens(after_id=after, limit=limit)
+    """By id, those that are over too."""
+    params = query(request)
+    limit = LIMIT.of(params)
+    found = await request.app[STORE].access.tokens(after_id=AFTER.of(params), limit=limit)
     more = found[-1].token_id if len(found) == limit else None
-    return respond({"tokens": [told(each) for each in found], "next_after_id": more})
+    return respond(Tokens(tokens=tuple(TokenTold(**_fields(each)) for each in found), next_after_id=more))
 
 
 async def revoke(request: web.Request) -> web.Response:
@@ -57,20 +114,19 @@ async def revoke(request: web.Request) -> web.Response:
     if token is None:
         raise Problem(404, f"There is no token {text[:40]!r}: GET /tokens lists those that there are")
     request.app[DOOR].forget(token.token_id)
-    return respond(told(token))
+    return respond(TokenTold(**_fields(token)))
 
 
 async def audit(request: web.Request) -> web.Response:
     """What was to change something, the newest first; older ones before ``next_before_id``."""
-    params = query(request, "before_id", "limit")
-    before = integer(params, "before_id", default=INT64_MAX, low=1, high=INT64_MAX)
-    limit = integer(params, "limit", default=100, low=1, high=LISTED)
-    found = await request.app[STORE].access.audit(before_id=before, limit=limit)
+    params = query(request)
+    limit = AUDIT_LIMIT.of(params)
+    found = await request.app[STORE].access.audit(before_id=BEFORE.of(params), limit=limit)
     more = found[-1].audit_id if len(found) == limit else None
-    return respond({"audit": found, "next_before_id": more})
+    return respond(AuditTold(audit=found, next_before_id=more))
 
 
-def told(token: Token) -> dict[str, Any]:
+def _fields(token: Token) -> dict[str, Any]:
     return {
         "id": token.token_id,
         "name": token.name,
@@ -83,35 +139,9 @@ def told(token: Token) -> dict[str, Any]:
     }
 
 
-def _name(name: Any) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name != name.strip():
-        detail = "The field 'name' must be 1 to 60 letters, digits, blanks, dots, @, _ and -: say what the token is for"
-        raise Problem(400, detail, field="name")
-    return name
-
-
-def _role(role: Any) -> TokenRole:
-    if role not in get_args(TokenRole):
-        raise Problem(400, f"The field 'role' must be one of {', '.join(get_args(TokenRole))}", field="role")
-    return role  # type: ignore[no-any-return]  # one of them
-
-
-def _end(text: Any) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        lifetime = parse_duration(text) if isinstance(text, str) else timedelta()
-    except ValueError:
-        lifetime = timedelta()
-    if not timedelta(0) < lifetime <= LONGEST:
-        detail = "The field 'expires' must be a duration such as 90d, at most ten years; null: never"
-        raise Problem(400, detail, field="expires")
-    return datetime.now(UTC) + lifetime
-
-
 ROUTES = (
-    Route("GET", "/tokens", tokens, Role.ADMIN),
-    Route("POST", "/tokens", create, Role.ADMIN),
-    Route("DELETE", "/tokens/{token_id}", revoke, Role.ADMIN),
-    Route("GET", "/audit", audit, Role.ADMIN),
+    Route("GET", "/tokens", tokens, Role.ADMIN, Tokens, (AFTER, LIMIT)),
+    Route("POST", "/tokens", create, Role.ADMIN, TokenMade, (), TokenWish, (201,), (409,)),
+    Route("DELETE", "/tokens/{token_id}", revoke, Role.ADMIN, TokenTold),
+    Route("GET", "/audit", audit, Role.ADMIN, AuditTold, (BEFORE, AUDIT_LIMIT)),
 )

@@ -9,7 +9,7 @@ from aiohttp import web
 from config.model import Admin
 from daemon.admin.access import Access, Caller, Role, TokenFileInvalid, Who
 from daemon.admin.problem import Problem
-from daemon.admin.routes import ROLES, Route, add_routes, check_roles
+from daemon.admin.routes import ROUTE_OF, Route, add_routes, check_roles
 from tests.daemon.admin.conftest import TOKEN, facing, ip_network, storeless
 
 LOOPBACK = {"peer": "127.0.0.1", "local": "127.0.0.1", "host": "localhost:8010"}
@@ -175,7 +175,7 @@ async def test_a_peer_that_is_not_trusted_learns_nothing_but_how_to_ask(owner, s
 
 def test_a_route_without_a_role_fails_at_start():
     app = web.Application()
-    app[ROLES] = {}
+    app[ROUTE_OF] = {}
 
     async def handler(_: web.Request) -> web.Response:
         return web.Response()

@@ -13,7 +13,7 @@ from config.model import Admin
 from daemon.admin.access import Access, Caller, Role, Who
 from daemon.admin.first import FirstLink
 from daemon.admin.problem import Problem
-from daemon.admin.routes import ROLES
+from daemon.admin.routes import ROUTE_OF
 from tests.daemon.admin.conftest import TOKEN
 from tests.daemon.store.rows import ask
 from tests.daemon.test_cli import Telewarden, telewarden  # noqa: F401 -- a fixture
@@ -106,7 +106,8 @@ async def test_each_route_serves_each_role_as_it_says_and_nobody_else(face, dsn)
     face.server._access._networks = ()  # nobody is trusted without a token
     app = face.server._runner.app
     wrong, seen = [], 0
-    for route, wanted in app[ROLES].items():
+    for route, declared in app[ROUTE_OF].items():
+        wanted = declared.role
         # What a guest may see, and the page for the first token, are no documents; they have tests of their own.
         if wanted is Role.GUEST or route.method == "HEAD" or "/first-token/" in route.resource.canonical:
             continue
@@ -228,3 +229,23 @@ async def test_the_first_token_is_shown_once_to_who_has_the_link_from_the_termin
             status, text, _ = await page(method, url)
             assert (status, token in text) == (410, False)
     await server.stop()
+
+
+async def test_no_route_serves_another_site_s_page_or_a_name_that_dns_may_rebind(face):
+    app, passed = face.server._runner.app, []
+    for route, declared in app[ROUTE_OF].items():
+        if declared.role is Role.GUEST or route.method == "HEAD":
+            continue
+        path = filled(route.resource.canonical)
+        for headers in (
+            {"Host": "evil.example"},
+            {"Host": "127.0.0.1.evil.example"},
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site"},
+        ):
+            code, _, _ = await face.ask(route.method, path, headers=headers)
+            if code != 403:
+                passed.append((route.method, path, headers, code))
+    assert not passed
