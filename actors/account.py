@@ -25,11 +25,13 @@ from actors.errors import (
 from actors.messages.account import (
     AccountSnapshot,
     DescribeAccount,
+    DescribeCalls,
     FetchDifference,
     FetchHistory,
     FetchIds,
     FetchPart,
     FindStart,
+    ForgetLimits,
     LocateFiles,
     LookAgain,
     PeekChannels,
@@ -43,7 +45,7 @@ from actors.messages.content import Profile
 from actors.messages.following import FollowChannel, ImportChannels, ListFolders, UnfollowChannel, Wish
 from actors.messages.ids import AccountId, AccountState
 from actors.messages.roster import AccountDown, AccountUp, Introduce, MembershipsRead
-from actors.messages.rows import SessionKey
+from actors.messages.rows import Pace, SessionKey
 from actors.messages.settings import SettingsApplied
 from actors.neighbours import post
 from actors.ports import Store
@@ -90,7 +92,20 @@ OVER_WHEN_ACTIVE: tuple[AlertKind, ...] = ("key_dead", "frozen", "account_parked
 Asked = FetchHistory | FetchIds | FetchDifference | FindStart | PeekChannels | LookAgain | LocateFiles | FetchPart
 
 
-AccountMessage = Asked | Wish | DescribeAccount | Reading | RosterUp | Room | SettingsApplied | Save | Ask | Listen
+AccountMessage = (
+    Asked
+    | Wish
+    | DescribeAccount
+    | DescribeCalls
+    | ForgetLimits
+    | Reading
+    | RosterUp
+    | Room
+    | SettingsApplied
+    | Save
+    | Ask
+    | Listen
+)
 
 
 class Account(TaskActor):
@@ -132,6 +147,8 @@ class Account(TaskActor):
         self._wishes = Wishes(account_id, store=store, feed=self._feed)
         self._notes = Notes(account_id, store.accounts, self)
         self._budgets: Budgets | None = None
+        self._begun: dict[str, Pace] = {}
+        """The paces of one that has learned none."""
         self._takeout = Takeout(self.owner.clock, allowed=account_id in settings.collection.takeout)
         self._line = Line(self.owner.clock, self._ready_at, in_takeout=self._takeout.allowed)
         self._introduced = False
@@ -179,6 +196,12 @@ class Account(TaskActor):
                 self._listen()
             case SettingsApplied(settings=settings):
                 self._take_settings(settings)
+            case DescribeCalls():
+                if self._caller is None:
+                    raise TryAgain(self._id, "DescribeCalls", "not connected")
+                return self._caller.describe()
+            case ForgetLimits(method=method):
+                return self._forget_limits(method)
             case _:
                 assert_never(message)
         return None
@@ -190,6 +213,15 @@ class Account(TaskActor):
         self._settings = settings
         if self._belonging.renew(settings.collection) and self._caller is not None:
             self._put(ReadDialogs(), first=True)
+
+    async def _forget_limits(self, method: str) -> bool:
+        """Stored first: what the database forgets, no later life of this actor remembers."""
+        known = await self._notes.forget_limits(method)
+        if self._caller is not None:
+            known = self._caller.forget_wait(method) or known
+        if self._budgets is not None:
+            self._budgets.forget(method, self._begun.get(method))
+        return known
 
     def _describe(self) -> AccountSnapshot:
         profile = self._profile
@@ -290,7 +322,8 @@ class Account(TaskActor):
         if self._budgets is None:
             row = await self._store.accounts.one(self._id)
             age = 0.0 if row is None else (self.owner.clock.now() - row.since).total_seconds()
-            paces = starting_paces(await self._notes.paces(), usual=usual, age=age)
+            self._begun = starting_paces({}, usual=usual, age=age)
+            paces = {**self._begun, **await self._notes.paces()}
             self._budgets = Budgets(paces, on_learned=self._notes.keep_pace)
 
     def _ready_at(self, method: str, now: float) -> float:

@@ -17,6 +17,8 @@ from actors.messages.ids import (
     ChannelCondition,
     ChannelId,
     JobId,
+    JobKind,
+    JobState,
     Language,
     Sha256,
     Span,
@@ -25,7 +27,7 @@ from actors.messages.jobs import Job
 from actors.messages.people import Invite, NewInvite, SignInLink, UserRole
 from actors.messages.recorder import Record, Recorded
 from actors.messages.rereads import DueReread, PostStats
-from actors.messages.rows import AccountRow, ChannelRow, Pace, SessionKey, Summary, UpdateState
+from actors.messages.rows import AccountRow, ChannelRow, FloodRow, JobRow, Pace, SessionKey, Summary, UpdateState
 from actors.timetable import Mark
 
 # Every method raises StoreUnavailable when the database can't be reached, and every write OwnershipLost when another
@@ -109,6 +111,12 @@ class Accounts(Protocol):
 
     async def save_flood(self, account_id: AccountId, method: str, until: datetime) -> None: ...
 
+    async def all_floods(self) -> Sequence[FloodRow]:
+        """Waits that aren't over, of all accounts."""
+
+    async def forget_limits(self, account_id: AccountId, method: str) -> bool:
+        """The wait and the learned pace of a method; whether there was either."""
+
     async def paces(self, account_id: AccountId) -> Mapping[str, Pace]:
         """What floods have taught, by method."""
 
@@ -175,6 +183,9 @@ class Jobs(Protocol):
         """Insert or replace."""
 
     async def one(self, job_id: JobId) -> Job | None: ...
+
+    async def page(self, *, before: int, limit: int, state: JobState | None, kind: JobKind | None) -> Sequence[JobRow]:
+        """The newest first, all of them or those of a state or kind, with numbers below ``before``."""
 
     async def end_interrupted(self, now: datetime) -> int:
         """Mark what an earlier process left queued or running as failed ("interrupted by a restart"); how many.

@@ -13,6 +13,7 @@ from daemon.doctor_command import doctor
 from daemon.follow_commands import follow, import_, unfollow
 from daemon.key_commands import keys
 from daemon.ledger_commands import backfill, cancel, ledger, verify
+from daemon.limits_commands import floods, jobs
 from daemon.options import (
     BAD_SETTINGS,
     Commands,
@@ -248,6 +249,8 @@ cli.add_command(alerts)
 cli.add_command(verify)
 cli.add_command(diff)
 cli.add_command(doctor)
+cli.add_command(floods)
+cli.add_command(jobs)
 cli.add_command(follow)
 cli.add_command(import_)
 cli.add_command(invite)

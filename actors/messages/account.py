@@ -200,6 +200,34 @@ class DescribeAccount(Request[AccountSnapshot]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MethodCalls:
+    """How often an account may call a method, and how often it has."""
+
+    method: str
+    calls: int | None
+    """At most so many in ``seconds``; None where no limit is known."""
+    seconds: float | None
+    made: int
+    """In the last ``seconds``; of a method without a known limit, that are remembered."""
+    ready_in: float
+    """Seconds until the next may be made, by pace or wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeCalls(Request[tuple[MethodCalls, ...]]):
+    """Ask an account about its methods, by name. Never waits for Telegram. Raises: ``TryAgain`` while not connected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetLimits(Request[bool]):
+    """Have an account forget the wait and the learned pace of a method; whether there was either. The next call shows
+    whether Telegram has forgotten too.
+    """
+
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RosterUp:
     """A roster has started: an account that is up tells it ``AccountUp`` (again)."""
 

@@ -3,7 +3,17 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from actors.messages.ids import AccountId, AccountState, ChannelCondition, ChannelId, Language, Span
+from actors.messages.ids import (
+    AccountId,
+    AccountState,
+    ChannelCondition,
+    ChannelId,
+    JobId,
+    JobKind,
+    JobState,
+    Language,
+    Span,
+)
 from actors.messages.people import DEFAULT_PLAN, UserRole
 
 
@@ -96,6 +106,39 @@ class ChannelRow:
     noforwards: bool = False
     migrated_from: int | None = None
     """The basic group that became this one, once its first message is stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloodRow:
+    """A wait that Telegram told an account; also what HTTP answers."""
+
+    account_id: AccountId
+    method: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """A job in a list; also what HTTP answers. Of one that runs, its beginning: ask for it by its id for more."""
+
+    number: int
+    """Larger ones were accepted later."""
+    job_id: JobId
+    kind: JobKind
+    user_id: AccountId | None
+    channel_id: ChannelId | None
+    schedule: str | None
+    asked: str | None
+    """Of a backfill or a verification, in words."""
+    state: JobState
+    channels_total: int
+    channels_done: int
+    posts_added: int
+    posts_edited: int
+    error: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ Paces are learned: a flood wait tells how many calls were too many.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from actors.messages.rows import Pace
@@ -98,6 +98,19 @@ class Budgets:
         pace = self._of(method).flooded(now)
         if pace is not None and self._on_learned is not None:
             self._on_learned(method, pace)
+
+    def forget(self, method: str, pace: Pace | None) -> None:
+        """Go by this pace again, as if the method had never flooded."""
+        budget = self._of(method)
+        budget.pace = pace
+        budget.floods.clear()
+
+    def describe(self, now: float) -> Iterator[tuple[str, Pace | None, int, float]]:
+        """Each method with its pace, the calls of its last window, and the seconds until it may be called."""
+        for method, budget in sorted(self._budgets.items()):
+            since = float("-inf") if budget.pace is None else now - budget.pace.seconds
+            made = sum(at > since for at in budget.calls)
+            yield method, budget.pace, made, max(0.0, budget.ready_at(now) - now)
 
 
 def starting_paces(learned: Mapping[str, Pace], *, usual: bool, age: float) -> dict[str, Pace]:

@@ -14,6 +14,7 @@ from telethon.errors import RPCError
 from telethon.tl import functions
 
 from actors.errors import AccountUnusable, ActorsError, FloodWaited, TryAgain
+from actors.messages.account import MethodCalls
 from actors.messages.alerts import AlertKind, EndAlert, RaiseAlert
 from actors.messages.ids import AccountId, ChannelId
 from actors.runtime.clock import Clock
@@ -91,6 +92,30 @@ class Caller:
         """Seconds until the account's pace lets it call this method; 0 for now."""
         now = self._clock.monotonic()
         return max(0.0, self._budgets.ready_at(method, now) - now)
+
+    def describe(self) -> tuple[MethodCalls, ...]:
+        """Every method that was called, is paced or inside a wait."""
+        now, clock = self._clock.now(), self._clock.monotonic()
+        waits = {method: (until - now).total_seconds() for method, until in self._waits.items() if until > now}
+        told = [
+            MethodCalls(
+                method=method,
+                calls=None if pace is None else pace.calls,
+                seconds=None if pace is None else pace.seconds,
+                made=made,
+                ready_in=round(max(ready_in, waits.pop(method, 0.0)), 1),
+            )
+            for method, pace, made, ready_in in self._budgets.describe(clock)
+        ]
+        told += [
+            MethodCalls(method=method, calls=None, seconds=None, made=0, ready_in=round(left, 1))
+            for method, left in sorted(waits.items())
+        ]
+        return tuple(told)
+
+    def forget_wait(self, method: str) -> bool:
+        """Whether there was one."""
+        return self._waits.pop(method, None) is not None
 
     async def __call__(self, request: Any, *, channel_id: ChannelId | None = None, dc_id: int | None = None) -> Any:
         """Send one request, return its result. ``dc_id``: where it is to be answered, if not at home.

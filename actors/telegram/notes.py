@@ -54,6 +54,12 @@ class Notes:
         """Note what a flood has taught; whoever was flooded saves, as for the wait."""
         self._paces[method] = pace
 
+    async def forget_limits(self, method: str) -> bool:
+        """The wait and the pace of a method, stored or not; whether there was either. Raises: StoreUnavailable."""
+        unsaved = [self._floods.pop(method, None), self._paces.pop(method, None)]
+        stored = await self._accounts.forget_limits(self._id, method)
+        return stored or any(each is not None for each in unsaved)
+
     async def paces(self) -> dict[str, Pace]:
         return {**await self._accounts.paces(self._id), **self._paces}
 

@@ -3,22 +3,28 @@
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast, get_args
 
 from aiohttp import web
 
 from actors.errand import ERRANDS, DescribeErrand, Errand
 from actors.errors import JobUnknown
-from actors.messages.ids import JobId
+from actors.messages.ids import JobId, JobKind, JobState
 from actors.messages.jobs import AwaitJob, DescribeJob, DescribeSchedules, Job, ParseAll, ParseUser, ScheduleTimes
+from actors.messages.rows import JobRow
 from actors.runtime.message import Request
 from daemon.admin.access import Role
-from daemon.admin.asking import ASK_TIMEOUT, Ending, ask, query, respond, user_id
-from daemon.admin.params import WAIT, Whole
+from daemon.admin.asking import ASK_TIMEOUT, STORE, Ending, ask, query, respond, user_id
+from daemon.admin.params import INT64_MAX, WAIT, OneOf, Whole, page_limit
 from daemon.admin.routes import Route
 
 SCHEDULER = "scheduler"
 DONE = frozenset({"success", "failed", "cancelled"})
 NEXT = Whole(name="next", about="Firings told of each.", low=1, high=100, default=3)
+STATE = OneOf(name="state", about="Only those in this state.", words=get_args(JobState))
+KIND = OneOf(name="kind", about="Only those of this kind.", words=get_args(JobKind))
+BEFORE = Whole(name="before", about="Only those with a smaller number.", low=1, default=INT64_MAX)
+LIMIT = page_limit(1000, 100)
 _JOB_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
 
 
@@ -59,6 +65,27 @@ async def job(request: web.Request) -> web.Response:
     return _answer(found, 200)
 
 
+async def jobs(request: web.Request) -> web.Response:
+    """Jobs, the newest first, all or those of a state or kind."""
+    params = query(request)
+    state, kind, limit = STATE.given(params), KIND.given(params), LIMIT.of(params)
+    page = await request.app[STORE].jobs.page(
+        before=BEFORE.of(params),
+        limit=limit + 1,
+        state=cast("JobState | None", state),
+        kind=cast("JobKind | None", kind),
+    )
+    more = page[limit - 1].number if len(page) > limit else None
+    return respond(Jobs(jobs=tuple(page[:limit]), next_before=more))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jobs:
+    jobs: tuple[JobRow, ...]
+    next_before: int | None
+    """Where older ones begin; None where there are none."""
+
+
 async def schedules(request: web.Request) -> web.Response:
     """Every schedule with its firings to come."""
     count = NEXT.of(query(request))
@@ -77,6 +104,7 @@ def _answer(job: Job, status: int) -> web.Response:
 ROUTES = (
     Route("POST", "/parse/user/{user_id}", parse_user, Role.OPERATOR, Job, (WAIT,), None, (200, 202), (409,)),
     Route("POST", "/parse/all", parse_all, Role.OPERATOR, Job, (WAIT,), None, (200, 202)),
+    Route("GET", "/jobs", jobs, Role.VIEWER, Jobs, (STATE, KIND, BEFORE, LIMIT)),
     Route("GET", "/jobs/{job_id}", job, Role.VIEWER, Job | Errand),
     Route("GET", "/schedules", schedules, Role.VIEWER, Schedules, (NEXT,)),
 )

@@ -12,7 +12,7 @@ import orjson
 from actors.errors import SessionRejected, UserUnknown
 from actors.messages.content import Profile
 from actors.messages.ids import AccountId, AccountState
-from actors.messages.rows import AccountRow, Device, Pace, SessionKey, UpdateState
+from actors.messages.rows import AccountRow, Device, FloodRow, Pace, SessionKey, UpdateState
 from actors.ports import Keys
 from daemon.store.pool import Connection, Database
 
@@ -64,6 +64,9 @@ INSERT INTO floods AS f (account_id, method, until) VALUES ($1, $2, $3)
 ON CONFLICT (account_id, method) DO UPDATE SET until = greatest(f.until, excluded.until),
     since = CASE WHEN f.until > now() THEN f.since ELSE now() END
 """
+_ALL_FLOODS = "SELECT account_id, method, since, until FROM floods WHERE until > now() ORDER BY account_id, method"
+_FORGET_FLOOD = "DELETE FROM floods WHERE account_id = $1 AND method = $2 RETURNING until > now()"
+_FORGET_PACE = "DELETE FROM paces WHERE account_id = $1 AND method = $2 RETURNING TRUE"
 _PACES = "SELECT method, calls, seconds FROM paces WHERE account_id = $1"
 _SAVE_PACE = """
 INSERT INTO paces (account_id, method, calls, seconds) VALUES ($1, $2, $3, $4)
@@ -166,6 +169,16 @@ class StoredAccounts:
         """A shorter wait never ends a longer one."""
         async with self._writing_for(account_id) as connection:
             await connection.execute(_SAVE_FLOOD, account_id, method, until)
+
+    async def all_floods(self) -> tuple[FloodRow, ...]:
+        async with self._database.reading() as connection:
+            return tuple(FloodRow(**dict(row)) for row in await connection.fetch(_ALL_FLOODS))
+
+    async def forget_limits(self, account_id: AccountId, method: str) -> bool:
+        async with self._writing_for(account_id) as connection:
+            flood = await connection.fetchval(_FORGET_FLOOD, account_id, method)
+            pace = await connection.fetchval(_FORGET_PACE, account_id, method)
+            return bool(flood) or bool(pace)
 
     async def paces(self, account_id: AccountId) -> Mapping[str, Pace]:
         async with self._database.reading() as connection:

@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 
 from actors.errand import Difference, ErrandRow, Findings, Kinds
-from actors.messages.ids import AccountId, ChannelId, JobId
+from actors.messages.ids import AccountId, ChannelId, JobId, JobKind, JobState
 from actors.messages.jobs import Job
-from actors.messages.rows import Summary
+from actors.messages.rows import JobRow, Summary
 from daemon.store.errors import ChannelMissing
 from daemon.store.pool import Database
 
@@ -25,6 +25,13 @@ _ONE = """
 SELECT id AS job_id, kind, user_id, state, channels_total, channels_done, posts_added, posts_edited, error,
     started_at, finished_at, schedule
 FROM jobs WHERE id = $1
+"""
+_PAGE = """
+SELECT number, id AS job_id, kind, user_id, channel_id, schedule, asked, state, channels_total, channels_done,
+    posts_added, posts_edited, error, started_at, finished_at
+FROM jobs
+WHERE number < $1 AND ($3::text IS NULL OR state = $3) AND ($4::text IS NULL OR kind = $4)
+ORDER BY number DESC LIMIT $2
 """
 _END_INTERRUPTED = """
 WITH ended AS (
@@ -79,6 +86,12 @@ class StoredJobs:
         async with self._database.reading() as connection:
             row = await connection.fetchrow(_ONE, job_id)
         return None if row is None else Job(**dict(row))
+
+    async def page(
+        self, *, before: int, limit: int, state: JobState | None, kind: JobKind | None
+    ) -> tuple[JobRow, ...]:
+        async with self._database.reading() as connection:
+            return tuple(JobRow(**dict(row)) for row in await connection.fetch(_PAGE, before, limit, state, kind))
 
     async def end_interrupted(self, now: datetime) -> int:
         async with self._database.writing() as connection:

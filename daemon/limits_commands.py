@@ -1,0 +1,68 @@
+"""``floods`` and ``jobs``."""
+
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from daemon.options import Target, daemon_options, show
+
+STATES = ("queued", "running", "success", "failed", "cancelled")
+KINDS = ("user", "all", "schedule", "backfill", "verify")
+
+
+@click.command()
+@click.option(
+    "--forget",
+    type=(click.IntRange(1, 2**63 - 1), str),
+    metavar="USER_ID METHOD",
+    help="Forget the wait and the learned pace of a method instead: only where it is known to be over.",
+)
+@click.option("--budget", type=click.IntRange(1, 2**63 - 1), metavar="USER_ID", help="Tell what an account may call.")
+@daemon_options
+def floods(target: Target, forget: tuple[int, str] | None, budget: int | None, *, as_json: bool) -> None:
+    """List the waits that Telegram has told accounts, and that aren't over."""
+    daemon = target.daemon()
+    if forget is not None:
+        who, method = forget
+        document = daemon.delete(f"/users/{who}/floods/{quote(method, safe='')}").document
+        words = "forgotten" if document["forgotten"] else "there was neither a wait nor a learned pace"
+        show(document) if as_json else click.echo(f"User {who}, {method}: {words}")
+        return
+    document = daemon.get("/floods" if budget is None else f"/users/{budget}/budget").document
+    if as_json:
+        show(document)
+        return
+    for each in document.get("floods", ()):
+        click.echo(f"User {each['account_id']}: {each['method']} until {each['until'][:19]}Z")
+    for each in document.get("methods", ()):
+        pace = "no known limit" if each["calls"] is None else f"{each['calls']} in {each['seconds']:g} s"
+        wait = f", again in {each['ready_in']:g} s" if each["ready_in"] else ""
+        click.echo(f"{each['method']}: {each['made']} of {pace}{wait}")
+
+
+@click.command()
+@click.option("--state", type=click.Choice(STATES), help="Only those in this state.")
+@click.option("--kind", type=click.Choice(KINDS), help="Only those of this kind.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, help="At most so many, the newest. Default: 20.")
+@daemon_options
+def jobs(target: Target, state: str | None, kind: str | None, limit: int, *, as_json: bool) -> None:
+    """List jobs, the newest last."""
+    document = target.daemon().get("/jobs", {"state": state, "kind": kind, "limit": limit}).document
+    if as_json:
+        show(document)
+        return
+    for each in reversed(document["jobs"]):
+        click.echo(line(each))
+
+
+def line(job: dict[str, Any]) -> str:
+    began = "" if job["started_at"] is None else f"{job['started_at'][:19]}Z "
+    whose = f" of user {job['user_id']}" if job["user_id"] else ""
+    what = f" by schedule {job['schedule']}" if job["schedule"] else ""
+    where = f" of channel {job['channel_id']} ({job['asked']})" if job["channel_id"] else ""
+    error = f": {job['error']}" if job["error"] else ""
+    return (
+        f"{began}Job {job['job_id']}, {job['kind']}{whose}{what}{where}: {job['state']}, "
+        f"posts_added={job['posts_added']}{error}"
+    )
