@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONFIG ?= config/sandbox.yaml
-TOOLS := iproute2 util-linux procps curl systemd
+TOOLS := iproute2 util-linux procps curl systemd prometheus
 
 .PHONY: install run test conformance lint docs mutants fuzz adversity bench tools lock clean
 
@@ -77,7 +77,7 @@ bench: $(STAMP)
 	$(BIN)/python bench/actors.py --out bench/results/actors.json
 	$(BIN)/python bench/sandbox.py --out bench/results/sandbox.json
 
-# What the tests use beyond Python; Debian's names. Elsewhere a test that lacks its tool is skipped with the reason.
+# What the tests use beyond Python; Debian's names. RUNLEVEL=1 keeps what is installed from being started. Elsewhere a test that lacks its tool is skipped with the reason.
 tools:
 	@command -v apt-get >/dev/null 2>&1 && command -v dpkg-query >/dev/null 2>&1 || { \
 		echo "make tools: only Debian and its relatives are known here; install what these hold by hand: $(TOOLS)" >&2; exit 1; }; \
@@ -88,7 +88,7 @@ tools:
 		if command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then as_root=sudo; \
 		else echo "make tools: only root can install what is missing; as root: apt-get install$$missing" >&2; exit 1; fi; fi; \
 	$$as_root apt-get update -q && \
-	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
+	$$as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -q -y --no-install-recommends $$missing
 
 # The locks are made anew only on purpose: the versions and hashes in them are what was tested.
 lock: $(STAMP)

@@ -325,6 +325,7 @@ class Account(TaskActor):
             self._begun = starting_paces({}, usual=usual, age=age)
             paces = {**self._begun, **await self._notes.paces()}
             self._budgets = Budgets(paces, on_learned=self._notes.keep_pace)
+            self._metrics.budget_begun(self._budgets)
 
     def _ready_at(self, method: str, now: float) -> float:
         return now if self._budgets is None else self._budgets.ready_at(method, now)

@@ -1,19 +1,28 @@
 """Every metric in one place. Names end in their unit; labels are bounded by accounts, methods and states."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from math import inf, nan
 from operator import attrgetter
-from typing import get_args
+from time import monotonic
+from typing import Protocol, get_args
+from weakref import WeakSet
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from actors.ledger import LedgerTotals
-from actors.messages.ids import AccountState
+from actors.messages.ids import AccountState, ChannelCondition
 from actors.runtime.owner import LoopOwner
 
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Paced(Protocol):
+    """An account's budgets."""
+
+    def left(self, now: float) -> Iterator[tuple[str, float]]:
+        """Of each method with a pace the part of its calls that may be made now, 0 to 1."""
 
 
 class Metrics:
@@ -73,6 +82,12 @@ class Metrics:
         self.record_seconds = Histogram(
             "telewarden_record_commit_seconds", "Time of one commit of posts and coverage.", registry=registry
         )
+        self.record_lag = Histogram(
+            "telewarden_publish_to_commit_seconds",
+            "From a pushed post's publication to its commit; Telegram tells the former in whole seconds.",
+            buckets=(0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 3600),
+            registry=registry,
+        )
         self.firings = Counter(
             "telewarden_schedule_firings",
             "What schedules' times led to: run, overlapped (the run before went on), waiting (for its end), skipped.",
@@ -93,6 +108,9 @@ class Metrics:
             "telewarden_media_waiting", "Files of posts that are wanted and not stored yet.", registry=registry
         )
         self.accounts = Gauge("telewarden_accounts", "User accounts by state.", ("state",), registry=registry)
+        self.channels = Gauge(
+            "telewarden_channels", "Channels that somebody follows, by state.", ("state",), registry=registry
+        )
         self.ids = Gauge(
             "telewarden_ids",
             "Message ids below the newest of each channel, over all channels, by what is known of them.",
@@ -112,6 +130,8 @@ class Metrics:
         self.alerts_raised = Counter(
             "telewarden_alerts_raised", "Alerts raised anew, by kind.", ("kind",), registry=registry
         )
+        self.budgets: WeakSet[Paced] = WeakSet()
+        registry.register(BudgetCollector(self.budgets))
         self.loop_lag = Histogram(
             "telewarden_loop_lag_seconds", "How late the loop wakes.", buckets=LAG_BUCKETS, registry=registry
         )
@@ -128,6 +148,11 @@ class Metrics:
         for state in get_args(AccountState):
             self.accounts.labels(state=state).set(nan if told is None else told.count(state))
 
+    def channels_told(self, conditions: Mapping[ChannelCondition, int] | None) -> None:
+        """None while the database doesn't answer."""
+        for state in get_args(ChannelCondition):
+            self.channels.labels(state=state).set(nan if conditions is None else conditions.get(state, 0))
+
     def ledger_told(self, totals: LedgerTotals | None) -> None:
         """None while the database doesn't answer: nobody knows then, and a number would look like knowledge."""
         ids = ("covered", "missing", "awaited", "unasked")
@@ -139,6 +164,31 @@ class Metrics:
 
     def push_dropped(self) -> None:
         self.pushes_dropped.inc()
+
+    def budget_begun(self, budgets: Paced) -> None:
+        """Of an account that lives: it is counted as long as it does."""
+        self.budgets.add(budgets)
+
+
+class BudgetCollector(Collector):
+    """How near accounts are to their paces: read at scrape time. A thousand accounts take some 10 ms."""
+
+    def __init__(self, budgets: WeakSet[Paced]) -> None:
+        self._budgets = budgets
+
+    def collect(self) -> Iterator[Metric]:
+        left: dict[str, float] = {}
+        for budgets in tuple(self._budgets):
+            for method, share in budgets.left(monotonic()):
+                left[method] = min(share, left.get(method, 1.0))
+        family = GaugeMetricFamily(
+            "telewarden_budget_left_ratio",
+            "Of the calls that an account may make now, the part that is left; of all accounts the least.",
+            labels=["method"],
+        )
+        for method, share in sorted(left.items()):
+            family.add_metric([method], share)
+        yield family
 
 
 class ActorCollector(Collector):

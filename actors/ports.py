@@ -172,6 +172,9 @@ class Channels(Protocol):
     async def ledger(self, channel_id: ChannelId) -> Ledger | None:
         """What is known of each of a channel's ids, at one moment; None for an unknown channel."""
 
+    async def conditions(self) -> Mapping[ChannelCondition, int]:
+        """Channels that somebody follows, by their condition."""
+
     async def ledger_totals(self) -> LedgerTotals: ...
 
     async def traffic(self, now: datetime) -> Mapping[ChannelId, float]:

@@ -167,9 +167,17 @@ class Recorder(TaskActor):
         for record, answer in zip(batch, answers, strict=True):
             self._metrics.posts_parsed.inc(answer.added)
             self._metrics.posts_by_road.labels(record.road).inc(answer.added)
+            if record.road == "live":
+                self._note_lag(record)
             self._metrics.posts_edited.inc(answer.edited)
             self._metrics.posts_deleted.inc(answer.deleted)
             self._answer(record.reply_key, answer)
+
+    def _note_lag(self, record: Record) -> None:
+        now = self.owner.clock.now()
+        for each in record.posts:
+            if each.date is not None and each.edited_at is None:
+                self._metrics.record_lag.observe(max(0.0, (now - each.date).total_seconds()))
 
     async def _to_the_end(self, batch: list[Record]) -> tuple[Recorded, ...]:
         """A transaction that has begun is finished when the recorder ends; only the second cancellation breaks it."""

@@ -5,16 +5,20 @@ import faulthandler
 import gc
 import logging
 import os
+import platform
 import resource
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import prometheus_client
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from actors import log
 from actors.errors import ActorsError, StoreUnavailable
@@ -42,6 +46,7 @@ from daemon.rotation import Rotation
 from daemon.sandbox_process import SandboxFailed, SandboxProcess
 from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.errors import StoreRefused
+from daemon.store.pool import Database
 from daemon.store.state_lock import StateLock
 from daemon.store.store import OpenStore, open_store
 from daemon.systemd import Notifier
@@ -190,6 +195,7 @@ async def _start(stack: AsyncExitStack, owner: LoopOwner, start: Start, ending: 
     rotation = Rotation(keys, opened.store.accounts)
     await rotation.go_on()
     metrics = _make_metrics(stack, owner)
+    metrics.registry.register(PoolCollector(opened.database))
     _keep(stack, _measure_totals(opened, metrics), "totals")
     datacenter, bot_token = await _datacenter(stack, settings, opened)
     blobs = open_blobs(settings)
@@ -263,6 +269,8 @@ def _make_metrics(stack: AsyncExitStack, owner: LoopOwner) -> Metrics:
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, and nobody asks for them
     registry = prometheus_client.REGISTRY
     metrics = Metrics(registry)
+    built = prometheus_client.Info("telewarden_build", "Which version this is.", registry=registry)
+    built.info({"version": metadata.version("telewarden"), "python": platform.python_version()})
     registry.register(ActorCollector(owner))
     owner.on_foreign_loop = metrics.event_loop_errors.inc
     _keep(stack, _measure_lag(owner, metrics), "loop lag")
@@ -358,6 +366,21 @@ async def _heartbeat(opened: OpenStore) -> None:
             await opened.owner.heartbeat()
 
 
+class PoolCollector(Collector):
+    """The database's connections, read at scrape time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "telewarden_database_connections", "Connections to PostgreSQL: busy, idle, and at most.", labels=["state"]
+        )
+        for state, number in zip(("busy", "idle", "most"), self._database.connections, strict=True):
+            family.add_metric([state], number)
+        yield family
+
+
 async def _measure_lag(owner: LoopOwner, metrics: Metrics) -> None:
     while True:
         due = owner.clock.monotonic() + LAG_EVERY
@@ -369,10 +392,12 @@ async def _measure_totals(opened: OpenStore, metrics: Metrics) -> None:
     while True:
         try:
             metrics.ledger_told(await opened.store.channels.ledger_totals())
+            metrics.channels_told(await opened.store.channels.conditions())
             metrics.accounts_told([row.state for row in await opened.store.accounts.all() if not row.bot])
         except StoreUnavailable as error:
             metrics.ledger_told(None)
             metrics.accounts_told(None)
+            metrics.channels_told(None)
             logger.debug("no totals of the ledger: %s", error)
         await asyncio.sleep(LEDGER_EVERY)
 

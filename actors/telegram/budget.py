@@ -7,6 +7,7 @@ Paces are learned: a flood wait tells how many calls were too many.
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from actors.messages.rows import Pace
 
@@ -104,6 +105,13 @@ class Budgets:
         budget = self._of(method)
         budget.pace = pace
         budget.floods.clear()
+
+    def left(self, now: float) -> Iterator[tuple[str, float]]:
+        """Of each method with a pace the part of its calls that may be made now, 0 to 1."""
+        for method, budget in self._budgets.items():
+            if budget.pace is not None:
+                made = sum(at > now - budget.pace.seconds for at in islice(reversed(budget.calls), budget.pace.calls))
+                yield method, max(0.0, 1 - made / budget.pace.calls)
 
     def describe(self, now: float) -> Iterator[tuple[str, Pace | None, int, float]]:
         """Each method with its pace, the calls of its last window, and the seconds until it may be called."""

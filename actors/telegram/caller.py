@@ -35,6 +35,8 @@ class CallMetrics(Protocol):
 
     def push_dropped(self) -> None: ...
 
+    def budget_begun(self, budgets: Budgets) -> None: ...
+
 
 class NoMetrics:
     """Counts nothing."""
@@ -44,6 +46,8 @@ class NoMetrics:
     def flood_waited(self, method: str, seconds: float) -> None: ...
 
     def push_dropped(self) -> None: ...
+
+    def budget_begun(self, budgets: Budgets) -> None: ...
 
 
 class Caller:

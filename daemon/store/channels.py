@@ -24,6 +24,10 @@ SELECT c.id AS channel_id, c.username, c.title, c.condition, c.reader_id, c.nofo
     v.floor AS floor_id, v.pts, v.covered, v.goal_id, v.backfilled_total AS backfilled, v.doubt_since, v.doubt_why
 FROM channels c JOIN coverage v ON v.channel_id = c.id
 """
+_CONDITIONS = """
+SELECT c.condition, count(*) FROM channels c
+WHERE EXISTS (SELECT FROM memberships m WHERE m.channel_id = c.id AND m.active) GROUP BY c.condition
+"""
 _ALL = _ROWS + "ORDER BY c.id"
 _ONE = _ROWS + "WHERE c.id = $1"
 _BY_USERNAME = _ROWS + "WHERE lower(c.username) = lower($1)"
@@ -198,6 +202,10 @@ class StoredChannels:
     async def ledger(self, channel_id: ChannelId) -> Ledger | None:
         async with self._database.reading() as connection:
             return await ledger_of(connection, channel_id)
+
+    async def conditions(self) -> Mapping[ChannelCondition, int]:
+        async with self._database.reading() as connection:
+            return {row[0]: row[1] for row in await connection.fetch(_CONDITIONS)}
 
     async def ledger_totals(self) -> LedgerTotals:
         async with self._database.reading() as connection:

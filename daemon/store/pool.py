@@ -75,6 +75,12 @@ class Database:
             self._pool.terminate()
             raise
 
+    @property
+    def connections(self) -> tuple[int, int, int]:
+        """How many are in use, how many wait to be used, and how many there may be."""
+        idle = self._pool.get_idle_size()
+        return self._pool.get_size() - idle, idle, self._pool.get_max_size()
+
     async def close(self) -> None:
         """Wait for what is running, up to five seconds, then cut it off."""
         try:

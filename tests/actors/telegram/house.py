@@ -129,6 +129,9 @@ class Counts:
     def flood_waited(self, method, seconds):
         self.calls.append((method, seconds))
 
+    def budget_begun(self, budgets):
+        assert budgets is not None
+
     def push_dropped(self):
         self.dropped.put_nowait(None)
 
