@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 from actors import log
 from actors.errors import ActorsError, StoreUnavailable
 from actors.messages.content import Profile
-from actors.messages.ids import AccountId
+from actors.messages.ids import UP, AccountId, AccountState
 from actors.messages.rows import SessionKey
 from actors.metrics import ActorCollector, Metrics
 from actors.runtime.errors import ActorDeadError, RuntimeFault
@@ -41,6 +41,7 @@ from daemon.keys import MasterKeyRefused, MasterKeys, load_master_keys
 from daemon.logs import secrets_of, setup_logging
 from daemon.media.opening import BlobsRefused, open_blobs
 from daemon.planning import watch
+from daemon.progress import Progress
 from daemon.reloading import Reloading
 from daemon.rotation import Rotation
 from daemon.sandbox_process import SandboxFailed, SandboxProcess
@@ -61,6 +62,7 @@ LEDGER_EVERY = 15.0
 """Seconds between two looks at the totals of the ledger: one statement of some milliseconds, and as old as a scrape."""
 LAG_EVERY = 0.1
 """Seconds: a stall shorter than this may pass unseen between two looks."""
+LOST: frozenset[AccountState] = frozenset({"frozen", "revoked", "banned", "duplicated", "parked"})
 WATCHDOG = 2.0
 """Seconds without a beat of the loop after which a thread outside names what blocks it, at most a quarter later."""
 
@@ -196,7 +198,7 @@ async def _start(stack: AsyncExitStack, owner: LoopOwner, start: Start, ending: 
     await rotation.go_on()
     metrics = _make_metrics(stack, owner)
     metrics.registry.register(PoolCollector(opened.database))
-    _keep(stack, _measure_totals(opened, metrics), "totals")
+    _keep(stack, _measure_totals(opened, metrics, notify), "totals")
     datacenter, bot_token = await _datacenter(stack, settings, opened)
     blobs = open_blobs(settings)
     parts = Parts(
@@ -222,6 +224,8 @@ async def _start(stack: AsyncExitStack, owner: LoopOwner, start: Start, ending: 
         ),
     )
     _keep(stack, watch(owner, opened.store, lambda: reloading.settings), "plan")
+    if notify.watchdog_interval is not None:
+        _keep(stack, Progress(owner, notify, opened.check).feed(notify.watchdog_interval), "watchdog")
     _reload_on_hangup(stack, owner, reloading, notify)
     admin = AdminServer(
         owner=owner, store=opened.store, access=start.access, registry=metrics.registry,
@@ -388,18 +392,30 @@ async def _measure_lag(owner: LoopOwner, metrics: Metrics) -> None:
         metrics.loop_lag.observe(max(0.0, owner.clock.monotonic() - due))
 
 
-async def _measure_totals(opened: OpenStore, metrics: Metrics) -> None:
+async def _measure_totals(opened: OpenStore, metrics: Metrics, notify: Notifier) -> None:
+    told = ""
     while True:
         try:
             metrics.ledger_told(await opened.store.channels.ledger_totals())
             metrics.channels_told(await opened.store.channels.conditions())
-            metrics.accounts_told([row.state for row in await opened.store.accounts.all() if not row.bot])
+            states = [row.state for row in await opened.store.accounts.all() if not row.bot]
+            metrics.accounts_told(states)
+            status = _status(states)
+            if status != told:
+                notify.status(status)
+                told = status
         except StoreUnavailable as error:
             metrics.ledger_told(None)
             metrics.accounts_told(None)
             metrics.channels_told(None)
             logger.debug("no totals of the ledger: %s", error)
         await asyncio.sleep(LEDGER_EVERY)
+
+
+def _status(states: list[AccountState]) -> str:
+    """What ``systemctl status`` shows."""
+    up, parked = sum(state in UP for state in states), sum(state in LOST for state in states)
+    return f"accounts {up}/{len(states)} up" + (f", {parked} need somebody" if parked else "")
 
 
 async def _watch_postgres(postgres: EmbeddedPostgres, ending: Ending) -> None:

@@ -169,6 +169,14 @@ class LoopOwner:
         living = tuple(snapshot_of(life) for life in self._lives.values())
         return (*living, *self._absent())
 
+    def look(self, key: str) -> ActorSnapshot | None:
+        """One actor, or what stands for it while it waits for a restart or is parked; None for a key nobody has."""
+        life = self._lives.get(key)
+        if life is not None:
+            return snapshot_of(life)
+        record = self.records.get(key)
+        return None if record is None else absent_snapshot(key, record, self.clock.monotonic())
+
     async def survey(self) -> tuple[ActorSnapshot, ...]:
         """As ``snapshot``, a few hundred in each turn of the loop; who ends meanwhile may be missing."""
         seen: list[ActorSnapshot] = []
