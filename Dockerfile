@@ -16,6 +16,7 @@ COPY config config
 COPY actors actors
 COPY sandbox sandbox
 COPY daemon daemon
+COPY systemd systemd
 RUN /opt/build/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /src/wheel . \
     && /opt/telewarden/bin/python -m pip install --quiet --no-deps --no-index /src/wheel/*.whl \
     && /opt/telewarden/bin/python -m compileall -q /opt/telewarden/lib \

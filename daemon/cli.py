@@ -31,6 +31,7 @@ from daemon.plan_command import plan
 from daemon.probe_command import probe
 from daemon.reload_commands import diff, reload
 from daemon.schedule_command import schedule
+from daemon.service_command import install_service
 from daemon.signin_commands import login, session
 from daemon.stats_command import stats
 from daemon.token_commands import audit, token
@@ -253,6 +254,7 @@ cli.add_command(floods)
 cli.add_command(jobs)
 cli.add_command(follow)
 cli.add_command(import_)
+cli.add_command(install_service)
 cli.add_command(invite)
 cli.add_command(keys)
 cli.add_command(login)

@@ -9,7 +9,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TextIO
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -30,10 +31,15 @@ def setup_logging(settings: Logging, stream: TextIO | None = None, *, secrets: I
     ``secrets`` are values that must never be printed, whatever they look like; ``secrets_of`` knows the settings'.
     """
     redact = Redactor(secrets)
-    formatter = JsonLines(settings.language, redact) if settings.format == "json" else Text(settings.language, redact)
+    formatter: logging.Formatter = Text(settings.language, redact)
+    if settings.format == "json":
+        formatter = JsonLines(settings.language, redact)
+    if stream is None and is_journal(sys.stderr):
+        formatter = Prioritised(formatter)
     handler = _Handler(_as_utf8(stream or sys.stderr))
     handler.setFormatter(formatter)
     handler.addFilter(_Shown(debug=settings.debug))
+    handler.addFilter(Repeated())
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, _Handler)]:
         root.removeHandler(old)
@@ -180,6 +186,75 @@ class JsonLines(JsonFormatter):
         log_data["fields"] = self._redact.deeply(_fields(record) if event else _extra(record))
         if "exc_info" in found:
             log_data["exception"] = self._redact(found["exc_info"])
+
+
+def is_journal(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether systemd reads this stream into its journal: it says which one that is, by device and inode."""
+    try:
+        told = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{told.st_dev}:{told.st_ino}"
+
+
+class Prioritised(logging.Formatter):
+    """Begins each line with its level as the journal wants it: ``<3>``; the journal takes that away again."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        mark = f"<{priority(record.levelno)}>"
+        return "\n".join(mark + line for line in self._inner.format(record).splitlines())
+
+
+def priority(level: int) -> int:
+    """syslog's: 2 critical, 3 error, 4 warning, 6 info, 7 debug."""
+    for least, number in ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6)):
+        if level >= least:
+            return number
+    return 7
+
+
+REPEATS = 20
+"""Warnings and errors of one kind that are printed within ``REPEATS_WITHIN`` seconds; the rest is counted."""
+REPEATS_WITHIN = 60.0
+_KINDS = 1000
+
+
+class Repeated(logging.Filter):
+    """Lets the first of what is repeated pass, and then says how often it was left out.
+
+    A kind is what has the same logger, level, event or wording, account, channel and job: a thousand accounts that fail
+    are a thousand kinds, and one that fails a thousand times is one.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._kinds: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        kind = (record.name, record.levelno, record.msg, *_concerned(record))
+        now = self._clock()
+        since, count = self._kinds.get(kind, (now, 0))
+        if now - since >= REPEATS_WITHIN:
+            left_out, since, count = count - REPEATS, now, 0
+            if left_out > 0:
+                text = f"{left_out} more like the next one were left out of the log within a minute"
+                logging.getLogger(__name__).warning("%s", text)
+        if len(self._kinds) >= _KINDS and kind not in self._kinds:
+            del self._kinds[next(iter(self._kinds))]
+        self._kinds[kind] = (since, count + 1)
+        return count < REPEATS
+
+
+def _concerned(record: logging.LogRecord) -> tuple[object, ...]:
+    fields = _fields(record)
+    return tuple(fields.get(name, getattr(record, name, None)) for name in ("account_id", "channel_id", "job_id"))
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def test_the_wheel_holds_every_file_of_ours_and_the_command(tmp_path):
     source.mkdir()
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    for folder in FOLDERS:
+    for folder in (*FOLDERS, "systemd"):
         shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
     done = subprocess.run(
         [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps",
@@ -54,6 +54,7 @@ def test_the_wheel_holds_every_file_of_ours_and_the_command(tmp_path):
         points = configparser.ConfigParser()
         points.read_string(wheel.read(next(name for name in held if name.endswith("entry_points.txt"))).decode())
     assert sorted(set(shipped()) - held) == []
+    assert any(name.endswith("/share/telewarden/telewarden.service") for name in held)
     assert points["console_scripts"]["telewarden"] == "daemon.__main__:main"
 
 

@@ -14,7 +14,7 @@ from actors import log
 from actors.log import CATALOGUE, emit
 from config.load import parse_settings
 from config.model import Logging
-from daemon.logs import Redactor, secrets_of, setup_logging
+from daemon.logs import REPEATS, REPEATS_WITHIN, Redactor, Repeated, secrets_of, setup_logging
 
 
 @pytest.fixture(autouse=True)
@@ -307,3 +307,60 @@ def test_the_log_is_russian_even_where_the_locale_is_c():
     assert done.stderr.decode().startswith(
         "INFO:parser_service:✅ ParserService: Парсинг завершен. Всего добавлено 0 постов\n"
     )
+
+
+def test_what_is_repeated_is_printed_some_times_and_then_counted():
+    now = [0.0]
+    repeated = Repeated(lambda: now[0])
+
+    def passes(text="it failed", **fields):
+        record = logging.LogRecord("a", logging.ERROR, __file__, 1, text, (), None)
+        vars(record).update(fields)
+        return repeated.filter(record)
+
+    assert [passes() for _ in range(REPEATS + 5)] == [True] * REPEATS + [False] * 5
+    assert passes("something else")
+    assert passes(account_id=7), "another account's is another kind"
+    now[0] = REPEATS_WITHIN + 1
+    assert passes()
+    record = logging.LogRecord("a", logging.INFO, __file__, 1, "news", (), None)
+    assert all(repeated.filter(record) for _ in range(REPEATS * 2)), "only what is wrong is held back"
+
+
+def test_what_was_left_out_is_told(printed, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(Repeated.__init__, "__defaults__", (lambda: now[0],))
+    lines = printed(language="en")
+    for _ in range(REPEATS + 7):
+        logging.getLogger("a").warning("it failed again")
+    assert len(lines()) == REPEATS
+    now[0] = REPEATS_WITHIN
+    logging.getLogger("a").warning("it failed again")
+    assert lines() == [
+        "WARNING:daemon.logs:7 more like the next one were left out of the log within a minute",
+        "WARNING:a:it failed again",
+    ]
+
+
+@pytest.mark.parametrize(("level", "mark"), [("CRITICAL", 2), ("ERROR", 3), ("WARNING", 4), ("INFO", 6), ("DEBUG", 7)])
+def test_under_the_journal_each_line_has_its_priority(level, mark):
+    code = f"""
+import logging
+from daemon.logs import setup_logging
+from config.model import Logging
+setup_logging(Logging(level="DEBUG"))
+try:
+    raise ValueError("a")
+except ValueError:
+    logging.getLogger("x").log(logging.{level}, "b", exc_info=True)
+"""
+    read, write = os.pipe()
+    told = os.fstat(write)
+    for stream, prefixed in ((f"{told.st_dev}:{told.st_ino}", True), ("1:2", False)):
+        environ = {**os.environ, "JOURNAL_STREAM": stream}
+        subprocess.run([sys.executable, "-c", code], env=environ, stderr=write, check=True)
+        lines = os.read(read, 65536).decode().splitlines()
+        assert len(lines) > 3
+        assert all(line.startswith(f"<{mark}>") == prefixed for line in lines), lines
+    os.close(read)
+    os.close(write)
