@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from daemon.alert_commands import alerts
+from daemon.backup_commands import backup, restore
 from daemon.doctor_command import doctor
 from daemon.follow_commands import follow, import_, unfollow
 from daemon.key_commands import keys
@@ -244,6 +245,8 @@ def _flat(path: str, value: Any) -> list[str]:
 
 
 cli.add_command(backfill)
+cli.add_command(backup)
+cli.add_command(restore)
 cli.add_command(cancel)
 cli.add_command(ledger)
 cli.add_command(alerts)
