@@ -11,7 +11,7 @@ COPY requirements.lock requirements-dev.lock ./
 RUN awk '/^[a-z]/ { wanted = /^setuptools==/ } wanted' requirements-dev.lock > build.lock \
     && /opt/build/bin/python -m pip install --quiet --require-hashes --requirement build.lock \
     && /opt/telewarden/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock
-COPY setup.cfg pyproject.toml README.md LICENSE ./
+COPY setup.cfg pyproject.toml README.md LICENSE sbom.cdx.json ./
 COPY config config
 COPY actors actors
 COPY sandbox sandbox
@@ -20,6 +20,7 @@ COPY systemd systemd
 RUN /opt/build/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /src/wheel . \
     && /opt/telewarden/bin/python -m pip install --quiet --no-deps --no-index /src/wheel/*.whl \
     && /opt/telewarden/bin/python -m compileall -q /opt/telewarden/lib \
+    && install -m 0644 sbom.cdx.json /opt/telewarden/share/telewarden/sbom.cdx.json \
     && /opt/telewarden/bin/python -m pip uninstall --quiet --yes setuptools pip
 
 FROM python:${PYTHON}

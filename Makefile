@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 CONFIG ?= config/sandbox.yaml
 TOOLS := iproute2 util-linux procps curl systemd prometheus
 
-.PHONY: install run test conformance lint docs mutants fuzz adversity bench tools lock clean
+.PHONY: install run test conformance lint docs mutants fuzz adversity image quickstart bench tools lock sbom clean
 
 install: $(STAMP)
 
@@ -70,6 +70,17 @@ adversity: $(STAMP)
 	$(BIN)/python -m tests.adversity.secrets --minutes 10 --out bench/results/secrets.json || failed=1; \
 	exit $$failed
 
+# The image as far as that goes without an engine: linted, compose held against its schema, the steps replayed.
+image: $(STAMP)
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	$(BIN)/python -m tests.image
+
+# README's quick start for one's own account, in fresh clones: as this user and, for root, as an ordinary one too.
+quickstart: $(STAMP)
+	$(BIN)/python -m tests.quickstart --fresh
+	@test "$$(id -u)" != 0 || $(BIN)/python -m tests.quickstart --fresh --ordinary
+
 bench: $(STAMP)
 	$(BIN)/python bench/collect.py --out bench/results/collect.json
 	$(BIN)/python bench/live.py --out bench/results/live.json
@@ -96,6 +107,15 @@ lock: $(STAMP)
 		--no-emit-index-url --no-emit-find-links -q -o requirements.lock
 	$(BIN)/uv pip compile setup.cfg --extra dev --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links -q -o requirements-dev.lock
+	$(MAKE) sbom
+
+# What the daemon is made of, with licences: of an environment that holds what requirements.lock says and nothing else.
+sbom: $(STAMP)
+	@rm -rf build/sbom && $(PYTHON) -m venv --without-pip build/sbom
+	@$(BIN)/python -m pip --python build/sbom/bin/python install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements.lock
+	$(BIN)/cyclonedx-py environment build/sbom/bin/python --output-reproducible -o sbom.cdx.json
+
 
 clean:
 	rm -rf $(VENV) $(MTCUTE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

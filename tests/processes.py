@@ -134,6 +134,11 @@ class DaemonProcess(Process):
         super().__init__(arguments, env=self.env, cwd=ROOT)
         self.url = ""
 
+    def run_program(self, program):
+        """An installed one instead of this checkout's."""
+        self._arguments = [str(program), *self._arguments[3:]]
+        self._cwd = None
+
     async def start(self):
         await super().start()
         at, line = await self.line("http://", within=90)

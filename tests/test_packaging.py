@@ -5,6 +5,7 @@ lost from what they found stands here as plain assertions.
 """
 
 import configparser
+import json
 import os
 import re
 import shutil
@@ -143,7 +144,7 @@ def test_composes_environment_is_settings_that_serve_its_own_network(compose, tm
 def test_every_secret_of_compose_is_a_file_and_none_an_environment_variable(compose):
     assert all(set(secret) == {"file"} for secret in compose["secrets"].values())
     for service in compose["services"].values():
-        for name in service["environment"]:
+        for name in service.get("environment", {}):
             assert name.endswith("_FILE") or not re.search(r"PASSWORD|TOKEN|HASH|DSN|API_ID", name)
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert "*" in ignored
@@ -165,6 +166,17 @@ def test_the_image_is_locked_and_runs_as_nobody_special():
     for source in copied:
         assert (ROOT / source).exists(), source
         assert f"!{source}" in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines(), source
+
+
+def test_the_bill_of_materials_lists_what_is_locked():
+    locked = dict(re.findall(r"^([a-z0-9-]+)==([^ \n]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    listed = {
+        re.sub(r"[-_.]+", "-", each["name"]).lower(): each["version"]
+        for each in json.loads((ROOT / "sbom.cdx.json").read_text())["components"]
+    }
+    # What is locked for other systems and Pythons isn't in this image.
+    assert {name: locked.get(name) for name in listed} == listed
+    assert {"telethon", "aiohttp", "asyncpg", "pykka", "pydantic"} <= set(listed)
 
 
 def run_pytest(folder):
