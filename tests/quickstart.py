@@ -73,7 +73,11 @@ class Shell:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self._env = {
-            **{name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("TELEWARDEN", "PYTEST", "MAKE"))
+            },
             "HOME": str(folder),
             "TELEWARDEN__ADMIN__PORT": str(self.port),
             "TELEWARDEN__TELEGRAM__DATACENTER__ID": str(dc["id"]),
@@ -102,7 +106,7 @@ class Shell:
         process = await self.begin(line)
         if "--qr" in line:
             await self._scan(process)
-        out, err = await asyncio.wait_for(process.communicate(), 90)
+        out, err = await asyncio.wait_for(process.communicate(), WITHIN)
         self.said = out.decode()
         if process.returncode:
             raise AssertionError(f"{line!r} ended with {process.returncode}:\n{self.said}{err.decode()}")
@@ -157,7 +161,9 @@ async def walk(folder, *, uid=None):
         shell = Shell(folder, sandbox, uid=uid)
         try:
             for line in commands():
-                await shell.type(line)
+                # Where there is no checkout, what it would install is there already.
+                if not line.startswith("make ") or (folder / "Makefile").exists():
+                    await shell.type(line)
             assert "authenticated=True" in shell.said, shell.said
             return await shell.first_row()
         finally:
@@ -165,12 +171,10 @@ async def walk(folder, *, uid=None):
 
 
 def clone(folder, *, uid=None):
-    """A fresh clone with an installation of its own, made by README's first command."""
+    """A fresh clone with nothing installed."""
     subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
     if uid is not None:
         subprocess.run(["chown", "-R", f"{uid}:{uid}", str(folder)], check=True)
-    somebody = [] if uid is None else ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
-    subprocess.run([*somebody, "make", "install"], cwd=folder, env={**os.environ, "HOME": str(folder)}, check=True)
 
 
 def main():

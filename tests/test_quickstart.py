@@ -18,7 +18,7 @@ async def test_the_quick_start_leads_to_the_first_row_word_for_word(tmp_path):
 
 def test_the_section_has_the_settings_and_the_commands_that_are_walked():
     assert len(list(blocks("yaml"))) == 1
-    assert [each.split()[1] for each in commands()] == ["check", "run", "login", "users"]
+    assert [each.split()[1] for each in commands()] == ["install", "check", "run", "login", "users"]
 
 
 def test_a_code_is_read_off_the_terminal_as_it_was_drawn(capsys):
