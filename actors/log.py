@@ -21,15 +21,24 @@ class Event:
     en: str
     debug_only: bool = False
     """Shown only with the contract's DEBUG_LOGS=true (``logging.debug``), at its own level."""
+    also: tuple[str, ...] = ()
+    """Fields that the wording doesn't tell, and JSON does: what the line belongs to."""
 
 
 CATALOGUE: dict[str, Event] = {}
 
 
 def _event(
-    name: str, *, ru: str, en: str, level: int = logging.INFO, logger: str = CONTRACT, debug_only: bool = False
+    name: str,
+    *,
+    ru: str,
+    en: str,
+    level: int = logging.INFO,
+    logger: str = CONTRACT,
+    debug_only: bool = False,
+    also: tuple[str, ...] = (),
 ) -> Event:
-    event = Event(name=name, level=level, logger=logger, ru=ru, en=en, debug_only=debug_only)
+    event = Event(name=name, level=level, logger=logger, ru=ru, en=en, debug_only=debug_only, also=also)
     CATALOGUE[name] = event
     return event
 
@@ -49,6 +58,7 @@ POSTS_ADDED = _event(
     "posts_added",
     ru="✅ ParserService: {channel} - добавлено {count} постов",
     en="✅ ParserService: {channel} - added {count} posts",
+    also=("job_id", "channel_id"),
 )
 SCHEDULE_SKIPPED = _event(
     "schedule_skipped",
@@ -65,12 +75,14 @@ PARSE_FINISHED = _event(
     "parse_finished",
     ru="✅ ParserService: Парсинг завершен. Всего добавлено {count} постов",
     en="✅ ParserService: parse finished. Added {count} posts in all",
+    also=("job_id", "user_id", "schedule"),
 )
 PARSE_FAILED = _event(
     "parse_failed",
     level=logging.WARNING,
     ru="⚠️ ParserService: Парсинг завершен с ошибками: {error}",
     en="⚠️ ParserService: parse finished with errors: {error}",
+    also=("job_id", "user_id", "schedule"),
 )
 CLIENT_CREATED = _event(
     "client_created",
@@ -83,6 +95,7 @@ PARSE_TASK_CREATED = _event(
     debug_only=True,
     ru="📅 ParserService: Задача парсинга создана в текущем event loop",
     en="📅 ParserService: parse task created in the current event loop",
+    also=("job_id",),
 )
 CLIENT_REUSED = _event(
     "client_reused",

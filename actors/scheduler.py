@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
 from actors import log
 from actors.channel import FLOOD_PATIENCE, key_of
@@ -415,7 +415,13 @@ class Scheduler(TaskActor):
         if parsed.error is not None:
             run.errors.append(f"{run.names[parsed.channel_id]}: {parsed.error}")
         if summary.added:
-            log.emit(log.POSTS_ADDED, channel=run.names[parsed.channel_id], count=summary.added)
+            log.emit(
+                log.POSTS_ADDED,
+                channel=run.names[parsed.channel_id],
+                count=summary.added,
+                job_id=parsed.job_id,
+                channel_id=parsed.channel_id,
+            )
         run.job = replace(
             run.job,
             channels_done=run.job.channels_done + 1,
@@ -442,9 +448,10 @@ class Scheduler(TaskActor):
         self._finished[job_id] = job
         if len(self._finished) > JOBS_KEPT:
             del self._finished[next(iter(self._finished))]
+        whose: dict[str, Any] = {"job_id": job_id, "user_id": job.user_id, "schedule": job.schedule}
         if job.error is not None:
-            log.emit(log.PARSE_FAILED, error=job.error)
-        log.emit(log.PARSE_FINISHED, count=job.posts_added)
+            log.emit(log.PARSE_FAILED, error=job.error, **whose)
+        log.emit(log.PARSE_FINISHED, count=job.posts_added, **whose)
         self._metrics.jobs.labels(kind=job.kind, state=job.state).inc()
         for later, timer in run.askers:
             timer.cancel()

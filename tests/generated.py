@@ -14,8 +14,9 @@ HEAD = """\
 # Events of the log
 
 Names and fields are stable: grep for them, or alert on them. With `logging.format: json` each line is an object whose
-`event` and `fields` hold them; with `text` the wording stands there, in the language of `logging.language`. Lines
-without an event (`event: null`) are for whoever looks closer, and may change. Made by `make docs`.
+`event` and `fields` hold them; `job_id`, `account_id` and `channel_id` say what a line belongs to. With `text` the
+wording stands there, in the language of `logging.language`. Lines without an event (`event: null`) are for whoever
+looks closer, and may change. Made by `make docs`.
 
 | event | level | fields | in words |
 |---|---|---|---|
@@ -27,7 +28,8 @@ def log_events():
 
 
 def _row(event):
-    fields = dict.fromkeys(field for _, field, _, _ in string.Formatter().parse(event.en) if field)
+    told = [field for _, field, _, _ in string.Formatter().parse(event.en) if field]
+    fields = dict.fromkeys((*told, *event.also))
     told = ", ".join(f"`{field}`" for field in fields)
     level = logging.getLevelName(event.level) + (", with `logging.debug`" if event.debug_only else "")
     return f"| `{event.name}` | {level} | {told} | {event.en.replace('|', chr(92) + '|')} |\n"

@@ -1,6 +1,6 @@
 """Replays the image's steps where no Docker engine runs: each RUN and COPY of the first stage in a clean folder.
 
-    make image          # hadolint and the schema of compose before it
+    make image          # make lint holds the Dockerfile and compose against their linters
 
 The image's absolute paths become paths below the folder; what only makes users and folders of the second stage is left
 out. Then the program that was made is asked what the image asks of it: its version, valid settings, and its health.
