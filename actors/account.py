@@ -50,6 +50,7 @@ from actors.messages.settings import SettingsApplied
 from actors.neighbours import post
 from actors.ports import Store
 from actors.runtime.actor import TaskActor
+from actors.runtime.clock import pause
 from actors.runtime.errors import ActorDeadError, RuntimeFault
 from actors.runtime.reply import Later
 from actors.telegram.alarms import DEAD_KEYS, alert_of, is_short_of_room
@@ -61,7 +62,7 @@ from actors.telegram.desk import Desk, Reconnect
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.feed import Feed
 from actors.telegram.line import Ask, CatchUp, Check, EndTakeout, Line, Listen, Own, ReadDialogs, Save, Task
-from actors.telegram.link import Gate, connected, pause, retry_after
+from actors.telegram.link import Gate, connected, retry_after
 from actors.telegram.names import Names
 from actors.telegram.notes import Notes
 from actors.telegram.outlet import Outlet

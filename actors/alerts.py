@@ -7,7 +7,7 @@ from actors import log
 from actors.messages.alerts import AlertKind, AlertRow, CloseAlert, EndAlert, RaiseAlert
 from actors.messages.ids import AccountId
 from actors.metrics import Metrics
-from actors.neighbours import or_again
+from actors.neighbours import once_stored, or_again
 from actors.ports import Alerts as Store
 from actors.runtime.actor import TaskActor
 
@@ -29,7 +29,7 @@ class Alerts(TaskActor):
         self._died: deque[tuple[float, AccountId | None]] = deque(maxlen=DEAD_KEYS)
 
     async def started(self) -> None:
-        await self._count()
+        await once_stored(self, self._count)
 
     async def on_receive(self, message: AlertMessage) -> AlertRow | None:
         match message:

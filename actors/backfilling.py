@@ -8,7 +8,8 @@ from actors.messages.account import FindStart
 from actors.messages.ids import ChannelId
 from actors.messages.rows import ChannelRow
 from actors.ports import Channels
-from actors.reading import Readers, pause
+from actors.reading import Readers
+from actors.runtime.clock import pause
 from actors.runtime.owner import LoopOwner
 from config.model import Start
 

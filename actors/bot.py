@@ -33,12 +33,13 @@ from actors.messages.settings import SettingsApplied
 from actors.neighbours import ASK_FAULTS
 from actors.ports import Store
 from actors.runtime.actor import TaskActor
+from actors.runtime.clock import pause
 from actors.telegram.caller import Caller, CallMetrics, NoMetrics
 from actors.telegram.client import SettingsIncomplete, build_client
 from actors.telegram.commands import NOT_MODIFIED, edit, heard_in, say, show_menu, take_press
 from actors.telegram.faults import KEY_UNKNOWN
 from actors.telegram.line import CatchUp, Check, Line, Save, Task
-from actors.telegram.link import Watch, connected, pause, retry_after
+from actors.telegram.link import Watch, connected, retry_after
 from actors.telegram.login import Attempt, SignInRefused, save
 from actors.telegram.notes import Notes
 from actors.telegram.proxy import proxy_of

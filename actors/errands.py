@@ -35,7 +35,7 @@ from actors.messages.channel import GoalSet
 from actors.messages.ids import ChannelId, JobId, JobState, Span
 from actors.messages.rows import ChannelRow
 from actors.metrics import Metrics
-from actors.neighbours import or_again, post
+from actors.neighbours import once_stored, or_again, post
 from actors.ports import Store
 from actors.reading import Readers
 from actors.runtime.actor import TaskActor
@@ -88,9 +88,12 @@ class Errands(TaskActor):
         self._goals = Goals(store.channels, self._readers, self.owner)
         self._going: dict[JobId, Going] = {}
 
+    async def _read(self) -> list[tuple[ErrandRow, ChannelRow | None]]:
+        unfinished = await self._store.jobs.unfinished_errands()
+        return [(row, await self._store.channels.one(row.channel_id)) for row in unfinished]
+
     async def started(self) -> None:
-        for row in await self._store.jobs.unfinished_errands():
-            channel = await self._store.channels.one(row.channel_id)
+        for row, channel in await once_stored(self, self._read):
             going = self._going[row.job_id] = Going(row=row, name=name_of(channel, row.channel_id))
             if row.kind == "verify":
                 self.tell_self(ErrandFailed(job_id=row.job_id, cause="interrupted by a restart"))

@@ -1,15 +1,18 @@
 """How an actor deals with neighbours that may be away for a moment: one that restarts, a store that is down."""
 
 import logging
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
-from actors.errors import ActorsError, StoreUnavailable
+from actors.errors import ActorsError, OwnershipLost, StoreUnavailable
 from actors.runtime.actor import TaskActor
+from actors.runtime.clock import pause
 from actors.runtime.errors import ActorDeadError, RuntimeFault
 from actors.runtime.owner import LoopOwner
 
 logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 ASK_FAULTS = (ActorsError, RuntimeFault, ActorDeadError)
 """What an ask may end with beside its reply; everything else is a defect and ends the actor."""
@@ -28,6 +31,22 @@ async def or_again(actor: TaskActor, handling: Awaitable[None], message: Any) ->
     except AWAY as error:
         logger.debug("%s handles %s again in %s s: %s", actor.key, type(message).__name__, AGAIN_AFTER, error)
         actor.tell_later(AGAIN_AFTER, message)
+
+
+async def once_stored(actor: TaskActor, ask: Callable[[], Awaitable[R]]) -> R:
+    """What the store answers, once it does: for starts alone, before which there is no mail to be deaf to.
+
+    A database that restarts while a daemon starts would else end several starts in a row, and the supervisor with them.
+    Raises: OwnershipLost, defects.
+    """
+    while True:
+        try:
+            return await ask()
+        except OwnershipLost:
+            raise
+        except StoreUnavailable as error:
+            logger.debug("%s starts once the database answers: %s", actor.key, error)
+            await pause(actor.owner.clock, AGAIN_AFTER)
 
 
 def post(owner: LoopOwner, key: str, message: Any) -> bool:

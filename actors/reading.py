@@ -1,6 +1,5 @@
 """Asking a channel's reader with patience: through flood waits, passing faults and the loss of the reader."""
 
-import asyncio
 import logging
 import random
 from typing import TypeVar
@@ -10,7 +9,7 @@ from actors.errors import ChannelLost, FloodWaited, Refused
 from actors.messages.ids import ChannelId
 from actors.messages.roster import MembershipLost, ReaderFor
 from actors.neighbours import ASK_FAULTS, post
-from actors.runtime.clock import Clock
+from actors.runtime.clock import pause
 from actors.runtime.errors import ActorMissing
 from actors.runtime.message import Request
 from actors.runtime.owner import LoopOwner
@@ -60,13 +59,3 @@ class Readers:
                     raise
                 logger.debug("an errand for channel %s asks again: %s", channel_id, fault)
                 await pause(self._owner.clock, retry_after(failures, self._rng))
-
-
-async def pause(clock: Clock, seconds: float) -> None:
-    """Wait on the actors' clock, beside a mailbox, never in a handler."""
-    over = asyncio.Event()
-    timer = clock.call_later(seconds, over.set)
-    try:
-        await over.wait()
-    finally:
-        timer.cancel()

@@ -4,7 +4,7 @@ Everything here can be rebuilt from the store; readers are kept there, so that a
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
@@ -16,6 +16,7 @@ from actors.heads import CatchUp, Heads, HeadsMessage, LookAtRisen, Reconcile
 from actors.lost import NOBODY_UP, look_again, next_look
 from actors.messages.account import Reading, ReadingFor, RosterUp
 from actors.messages.alerts import EndAlert, RaiseAlert
+from actors.messages.content import Membership
 from actors.messages.ids import AccountId, ChannelId
 from actors.messages.jobs import ChannelUp
 from actors.messages.roster import (
@@ -29,7 +30,8 @@ from actors.messages.roster import (
     ReaderFor,
     ReadersFor,
 )
-from actors.neighbours import or_again, post
+from actors.messages.rows import AccountRow, ChannelRow
+from actors.neighbours import once_stored, or_again, post
 from actors.panels import Panels
 from actors.ports import Store
 from actors.runtime.actor import TaskActor
@@ -101,20 +103,17 @@ class Roster(TaskActor):
 
     async def started(self) -> None:
         panels = self._panels
-        awaited = [
-            row.account_id
-            for row in await self._store.accounts.all()
-            if row.has_session and not row.bot and row.state in USABLE
-        ]
+        accounts, memberships, lost, channels = await once_stored(self, self._read)
+        awaited = [row.account_id for row in accounts if row.has_session and not row.bot and row.state in USABLE]
         # They connect one after the other: whose turn comes late isn't lost for it.
         self._coming_up = len(awaited) / CONNECTS_A_SECOND
         for account_id in awaited:
             self._await_account(account_id)
-        for membership in await self._channels.memberships():
+        for membership in memberships:
             panels.join(membership.account_id, (membership.channel_id,))
-        for channel_id, since in (await self._channels.lost_since()).items():
+        for channel_id, since in lost.items():
             self._look_later(channel_id, since)
-        for channel in await self._channels.all():
+        for channel in channels:
             reader = channel.reader_id
             if reader is not None and reader in panels.members.get(channel.channel_id, ()):
                 panels.take_reader(channel.channel_id, reader)
@@ -128,6 +127,17 @@ class Roster(TaskActor):
             # A restarted roster asks the accounts that are well to introduce themselves again.
             post(self.owner, key, RosterUp())
         self._heads.begin()
+
+    async def _read(
+        self,
+    ) -> tuple[Sequence[AccountRow], Sequence[Membership], Mapping[ChannelId, datetime], Sequence[ChannelRow]]:
+        store = self._store
+        return (
+            await store.accounts.all(),
+            await store.channels.memberships(),
+            await store.channels.lost_since(),
+            await store.channels.all(),
+        )
 
     def on_control(self, message: RosterMessage) -> None:
         """Losses overtake mail only as far as the mailbox: they are handled in turn, yet never refused for room."""

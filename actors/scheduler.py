@@ -33,7 +33,7 @@ from actors.messages.jobs import (
 from actors.messages.roster import MembershipLost, ReadersFor
 from actors.messages.settings import SetSchedules
 from actors.metrics import Metrics
-from actors.neighbours import ASK_FAULTS, or_again, post
+from actors.neighbours import ASK_FAULTS, once_stored, or_again, post
 from actors.ports import Store
 from actors.runs import (
     ALL,
@@ -134,17 +134,20 @@ class Scheduler(TaskActor):
         self._finished: dict[JobId, Job] = {}
 
     async def started(self) -> None:
+        self._ahead = self._ahead_now()
+        await once_stored(self, self._begin)
+        log.emit(log.SERVICE_READY)
+
+    async def _begin(self) -> None:
         now = self.owner.clock.now()
         interrupted = await self._store.jobs.end_interrupted(now)
         if interrupted:
             logger.info("%s jobs of an earlier run were interrupted", interrupted)
         marks = await self._store.schedules.marks()
         planned = plan(self._schedules, now, self._rng, marks=marks)
-        self._ahead = self._ahead_now()
         await self._set(
             SetSchedules(schedules=self._schedules, groups=self._groups, plans=self._plans, planned=planned)
         )
-        log.emit(log.SERVICE_READY)
 
     def on_control(self, message: ChannelParsed | ChannelUp) -> None:
         """A channel's word must not be refused for want of room: a job would wait for it for ever."""
@@ -238,6 +241,8 @@ class Scheduler(TaskActor):
     async def _fire(self, fire: Fire) -> None:
         """Begin the runs, then note that it fired: a crash between has interrupted them, and they begin anew."""
         schedule = fire.firing.schedule
+        if schedule.name not in self._timetable:
+            return  # a reload has taken it away
         for user_id in schedule.users:
             await self._parse_for(AccountId(user_id), schedule)
         if not schedule.users:

@@ -26,7 +26,7 @@ from actors.messages.roster import AccountDown, ChannelsUp
 from actors.messages.settings import ApplySettings, SettingsApplied
 from actors.messages.signin import AccountSignedIn, StopAccount
 from actors.metrics import Metrics
-from actors.neighbours import post
+from actors.neighbours import once_stored, post
 from actors.ports import Blobs, Store
 from actors.recorder import Recorder
 from actors.rereader import Rereader
@@ -84,7 +84,8 @@ class Accounts(Supervisor):
     async def started(self) -> None:
         await super().started()
         # Connections begin at a pace: those go first that have something to read.
-        for row in sorted(await self._parts.store.accounts.all(), key=lambda row: (row.channels == 0, row.account_id)):
+        rows = await once_stored(self, self._parts.store.accounts.all)
+        for row in sorted(rows, key=lambda row: (row.channels == 0, row.account_id)):
             if row.has_session and not row.bot and row.state != "disabled":
                 await self._start_account(row.account_id)
         if self._parts.bot_token is not None:

@@ -18,7 +18,8 @@ from actors.messages.channel import Mend
 from actors.messages.ids import ChannelId, Span
 from actors.neighbours import ASK_FAULTS
 from actors.ports import Store
-from actors.reading import Readers, pause
+from actors.reading import Readers
+from actors.runtime.clock import pause
 from actors.runtime.owner import LoopOwner
 
 logger = logging.getLogger(__name__)

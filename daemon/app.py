@@ -60,6 +60,7 @@ STOP_WITHIN = 8.0
 HEARTBEAT = 10.0
 LEDGER_EVERY = 15.0
 """Seconds between two looks at the totals of the ledger: one statement of some milliseconds, and as old as a scrape."""
+FORGET_EVERY = 6 * 3600.0
 LAG_EVERY = 0.1
 """Seconds: a stall shorter than this may pass unseen between two looks."""
 LOST: frozenset[AccountState] = frozenset({"frozen", "revoked", "banned", "duplicated", "parked"})
@@ -199,6 +200,7 @@ async def _start(stack: AsyncExitStack, owner: LoopOwner, start: Start, ending: 
     metrics = _make_metrics(stack, owner)
     metrics.registry.register(PoolCollector(opened.database))
     _keep(stack, _measure_totals(opened, metrics, notify), "totals")
+    _keep(stack, _forget_old(owner, opened), "audit: forget")
     datacenter, bot_token = await _datacenter(stack, settings, opened)
     blobs = open_blobs(settings)
     parts = Parts(
@@ -410,6 +412,16 @@ async def _measure_totals(opened: OpenStore, metrics: Metrics, notify: Notifier)
             metrics.channels_told(None)
             logger.debug("no totals of the ledger: %s", error)
         await asyncio.sleep(LEDGER_EVERY)
+
+
+async def _forget_old(owner: LoopOwner, opened: OpenStore) -> None:
+    """What the audit keeps no longer."""
+    while True:
+        try:
+            await opened.store.access.forget(owner.clock.now())
+        except StoreUnavailable as error:
+            logger.debug("the audit is shortened later: %s", error)
+        await asyncio.sleep(FORGET_EVERY)
 
 
 def _status(states: list[AccountState]) -> str:

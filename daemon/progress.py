@@ -53,12 +53,17 @@ class Progress:
     async def feed(self, interval: timedelta) -> None:
         """For ever. A handler may take half the interval: what is stuck is silent before the whole has passed."""
         every, patience = interval.total_seconds() / PINGS, interval.total_seconds() / 2
-        due = self._owner.clock.monotonic()
+        due = began = self._owner.clock.monotonic()
         while True:
             due = max(due + every, self._owner.clock.monotonic())
             await asyncio.sleep(due - self._owner.clock.monotonic())
             late = self._owner.clock.monotonic() - due
-            why = f"the loop woke {late:.1f} s late" if late >= min(LATE, every) else await self._why(patience)
+            if late >= min(LATE, every):
+                why: str | None = f"the loop woke {late:.1f} s late"
+            elif due - began < patience:
+                why = None  # who isn't there yet is about to be
+            else:
+                why = await self._why(patience)
             self._tell(why)
             if why is None:
                 self._notify.watchdog()

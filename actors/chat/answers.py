@@ -27,10 +27,10 @@ from actors.messages.rows import AccountRow
 from actors.messages.signin import SignOut
 from actors.places import Place, place_of
 from actors.ports import Store
+from actors.runtime.clock import pause
 from actors.runtime.errors import ActorMissing
 from actors.runtime.loop import LoopOwner
 from actors.runtime.message import Request
-from actors.telegram.link import pause
 from config.model import Schedule, Settings, plan_of
 from config.values import render_duration
 

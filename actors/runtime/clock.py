@@ -44,6 +44,16 @@ class LoopClock:
         return asyncio.get_running_loop().call_later(delay, callback, context=Context())
 
 
+async def pause(clock: Clock, seconds: float) -> None:
+    """Wait on the actors' clock, beside a mailbox, never in a handler."""
+    over = asyncio.Event()
+    timer = clock.call_later(seconds, over.set)
+    try:
+        await over.wait()
+    finally:
+        timer.cancel()
+
+
 class ManualTimer:
     __slots__ = ("callback",)
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from actors.errors import TryAgain
 from actors.messages.ids import AccountId
-from actors.runtime.clock import Clock
+from actors.runtime.clock import Clock, pause
 from actors.telegram.client import AccountClient
 from actors.telegram.faults import FAULTS, Call, translate
 
@@ -24,16 +24,6 @@ def retry_after(failures: int) -> float:
     """Backoff 1, 2, 4 … 60 s with full jitter, yet never under a tenth: ``failures`` counts from 1."""
     most = min(RETRY_MOST, 2.0 ** min(failures - 1, 10))
     return max(0.1, random.uniform(0, most))  # noqa: S311 - no secret
-
-
-async def pause(clock: Clock, seconds: float) -> None:
-    """Wait on the actors' clock."""
-    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    timer = clock.call_later(seconds, lambda: None if over.done() else over.set_result(None))
-    try:
-        await over
-    finally:
-        timer.cancel()
 
 
 CONNECTS_A_SECOND = 25.0

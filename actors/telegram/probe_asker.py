@@ -8,11 +8,10 @@ from typing import Any
 
 from telethon import errors
 
-from actors.runtime.clock import Clock
+from actors.runtime.clock import Clock, pause
 from actors.telegram.caller import method_of
 from actors.telegram.client import AccountClient
 from actors.telegram.faults import FAULTS, name_of
-from actors.telegram.link import pause
 from actors.telegram.probe_shape import Facts, Seen, constructor, fields_of, latency, note_seen
 from actors.telegram.probe_trace import Record
 

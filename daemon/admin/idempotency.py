@@ -20,9 +20,9 @@ from daemon.admin.routes import ROUTE_OF, Handler
 HEADER = "Idempotency-Key"
 KEPT_FOR = 24 * 3600.0
 """Seconds; the IETF's draft leaves it to the server."""
-KEPT = 2000
+KEPT = 1000
 """Answers at most; the oldest are forgotten."""
-LARGEST = 256 * 1024
+LARGEST = 64 * 1024
 """Bytes of an answer that is kept; no POST answers more."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
