@@ -67,3 +67,36 @@ async def test_a_server_that_isn_t_there_is_told_by_its_place(unused_tcp_port):
     with pytest.raises(StoreUnavailable, match=rf"127\.0\.0\.1:{unused_tcp_port}/tw.*database\.dsn") as away:
         await migrate(f"postgresql://somebody:hunter2@127.0.0.1:{unused_tcp_port}/tw")
     assert "hunter2" not in str(away.value)
+
+
+SHAPE = """
+SELECT 'column', table_name, column_name, data_type, is_nullable, coalesce(column_default, '')
+FROM information_schema.columns WHERE table_schema = 'public'
+UNION ALL SELECT 'index', tablename, indexname, indexdef, '', '' FROM pg_indexes WHERE schemaname = 'public'
+UNION ALL SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid), '', ''
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2, 3
+"""
+
+
+async def test_from_every_schema_that_there_ever_was_the_same_one_is_reached_and_users_and_jobs_are_kept(postgres):
+    known = migrations()
+    async with fresh_database(postgres, template="template1") as dsn:
+        await migrate(dsn)
+        expected = await ask(dsn, SHAPE)
+    for count in range(1, len(known)):
+        async with fresh_database(postgres, template="template1") as dsn:
+            connection = await asyncpg.connect(dsn)
+            try:
+                await apply(connection, known[:count])
+                await connection.execute("INSERT INTO users (id, first_name) VALUES (7, 'Ann')")
+                if count >= 4:
+                    await connection.execute(
+                        "INSERT INTO jobs (id, kind, state, channels_total, channels_done, posts_added, posts_edited) "
+                        "VALUES ('a', 'all', 'success', 3, 3, 9, 1)"
+                    )
+            finally:
+                await connection.close()
+            assert await migrate(dsn) == len(known) - count
+            assert await ask(dsn, SHAPE) == expected, f"from schema {count}"
+            assert await ask(dsn, "SELECT id, first_name FROM users") == [(7, "Ann")]
+            assert await ask(dsn, "SELECT id, posts_added FROM jobs") == ([("a", 9)] if count >= 4 else [])
