@@ -25,6 +25,7 @@ from actors.messages.account import (
     StartFound,
 )
 from actors.messages.channel import (
+    Begun,
     ChannelDeleted,
     ChannelFigures,
     ChannelMoved,
@@ -102,6 +103,7 @@ ChannelMessage = (
     | RecordFailed
     | RecorderUp
     | GoalSet
+    | Begun
     | Mend
     | SettingsApplied
     | Resume
@@ -169,8 +171,8 @@ class Channel(TaskActor):
                 self._held.behind = self._held.behind or self._held.gap_is_open()
             case ParseChannel():
                 self._take_job(message)
-            case SettingsApplied(settings=settings):
-                self._held.policy, self._held.reread = settings.collection.start, settings.collection.reread
+            case SettingsApplied() | GoalSet() | Begun():
+                self._take_limits(message)
             case HistoryArrived() | DifferenceFetched() | StartFound():
                 self._take_answer(message)
             case AskFailed(error=error):
@@ -181,14 +183,21 @@ class Channel(TaskActor):
             case RecorderUp():
                 for record in tuple(self._held.in_flight.values()):
                     self._hand_over(record)
-            case GoalSet(goal=goal):
-                self._held.goal = goal
             case Resume():
                 self._end_wait()
             case _:
                 assert_never(message)
         self._go_on()
         return later
+
+    def _take_limits(self, message: SettingsApplied | GoalSet | Begun) -> None:
+        match message:
+            case SettingsApplied(settings=settings):
+                self._held.policy, self._held.reread = settings.collection.start, settings.collection.reread
+            case GoalSet(goal=goal):
+                self._held.goal = goal
+            case Begun(start=start):
+                self._held.let_go(start)
 
     def on_control(self, message: ChannelMessage) -> None:
         """The recorder's answers, heads and jobs overtake mail: none of them may be refused for want of room.

@@ -64,6 +64,13 @@ class Holding:
         self.start, self.goal, self.top, self.covered = row.start_id, row.goal_id, row.top_id, row.covered
         self.sequence = self.safe = Sequence(pts=row.pts, floor=row.floor_id)
 
+    def let_go(self, start: int) -> None:
+        """Begin here: nothing below is wanted, or counts as covered, any more."""
+        self.covered = subtract(self.covered, (1, start - 1))
+        self.start = start if self.start is None else max(self.start, start)
+        if self.goal is not None and self.goal < start:
+            self.goal = None
+
     @property
     def headed(self) -> bool:
         """Whether the channel's pts is known. Before it is, what is read may have changed without anybody telling."""

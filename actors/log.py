@@ -251,6 +251,13 @@ VERIFY_DIFFERED = _event(
     ru="⚠️ {channel}: проверка нашла расхождения {found}, исправлено {mended}",
     en="⚠️ {channel}: the verification found differences {found}, mended {mended}",
 )
+POSTS_EXPIRED = _event(
+    "posts_expired",
+    logger="telewarden",
+    ru="🧹 {channel}: удалено {count} постов старше {days} дней",
+    en="🧹 {channel}: let go of {count} posts older than {days} days",
+    also=("channel_id",),
+)
 AUDITED = _event(
     "audited",
     logger="telewarden",

@@ -46,6 +46,9 @@ class Metrics:
         )
         self.posts_edited = Counter("telewarden_posts_edited", "New versions of stored posts.", registry=registry)
         self.posts_deleted = Counter("telewarden_posts_deleted", "Posts marked as deleted.", registry=registry)
+        self.posts_expired = Counter(
+            "telewarden_posts_expired", "Posts that were let go, since they were older than kept.", registry=registry
+        )
         self.posts_undecodable = Counter(
             "telewarden_posts_undecodable",
             "Messages that couldn't be read even alone, each time that one was met; their ids are kept.",

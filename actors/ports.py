@@ -382,6 +382,22 @@ class Schedules(Protocol):
         """Forget those of schedules with other names."""
 
 
+class Retention(Protocol):
+    """Posts that are older than they are kept."""
+
+    async def older(self, channel_id: ChannelId, than: datetime) -> int:
+        """How many there are, deleted ones left out."""
+
+    async def begin(self, channel_id: ChannelId, than: datetime) -> int | None:
+        """Have the channel begin with its oldest post that is younger; that id, or None where none is older.
+
+        Below it nothing counts as covered, missing or wanted any more. The posts are there until ``expire``.
+        """
+
+    async def expire(self, channel_id: ChannelId, below: int, *, limit: int) -> tuple[int, int]:
+        """Delete the oldest rows below an id with all that belongs to them; how many, and how many posts among them."""
+
+
 class Access(Protocol):
     """Tokens for HTTP, and the audit."""
 
@@ -421,6 +437,7 @@ class Store:
     people: People
     schedules: Schedules
     access: Access
+    retention: Retention
 
 
 class Keys(Protocol):

@@ -1,9 +1,9 @@
 """The tree: what runs under the root, in which order it starts, and what happens to a child that keeps failing.
 
 Start order: alerts, recorder, channels, roster, accounts (with the bot), sign-in, scheduler, errands, and where they
-are wanted the rereader and the downloader; stop in reverse, so that pushes end before the channels do and the recorder
-commits what the channels handed over. Channels start before the roster, which fills them; accounts start after it,
-because they introduce themselves to it.
+are wanted the rereader, the keeper and the downloader; stop in reverse, so that pushes end before the channels do and
+the recorder commits what the channels handed over. Channels start before the roster, which fills them; accounts start
+after it, because they introduce themselves to it.
 """
 
 import logging
@@ -21,6 +21,7 @@ from actors.channel import Channel, key_of
 from actors.downloader import Downloader
 from actors.errands import Errands
 from actors.errors import StoreUnavailable
+from actors.keeper import Keeper
 from actors.messages.ids import AccountId, ChannelId
 from actors.messages.roster import AccountDown, ChannelsUp
 from actors.messages.settings import ApplySettings, SettingsApplied
@@ -261,6 +262,8 @@ class Root(Supervisor):
         """Those that run only where the settings ask for what they do."""
         if self._parts.settings.collection.reread_after:
             yield ChildSpec(key="rereader", factory=self._start_rereader, shutdown=2.0)
+        if self._parts.settings.retention:
+            yield ChildSpec(key="keeper", factory=self._start_keeper, shutdown=2.0, policy=Backoff())
         if self._parts.blobs is not None and self._parts.settings.media.channels:
             # Posts are collected without files too: one that keeps failing is parked, and ends nothing else.
             yield ChildSpec(key="downloader", factory=self._start_downloader, shutdown=2.0, policy=Backoff())
@@ -283,6 +286,7 @@ class Root(Supervisor):
         changed = {
             "rereader": old.collection.reread_after != settings.collection.reread_after,
             "downloader": old.media != settings.media,
+            "keeper": (old.retention, old.groups) != (settings.retention, settings.groups),
         }
         for key, is_changed in changed.items():
             if is_changed:
@@ -336,6 +340,16 @@ class Root(Supervisor):
             settings=parts.settings.media,
             metrics=parts.metrics,
             key="downloader",
+        )
+
+    def _start_keeper(self) -> Any:
+        parts = self._parts
+        return Keeper.start(
+            store=parts.store,
+            rules=parts.settings.retention,
+            groups=parts.settings.groups,
+            metrics=parts.metrics,
+            key="keeper",
         )
 
     def _start_errands(self) -> Any:

@@ -19,6 +19,7 @@ LIVE = (
     "media.channels",
     "media.parallel",
     "plans",
+    "retention",
     "schedules",
     "telegram.proxies",
     "telegram.proxy",

@@ -98,10 +98,11 @@ def _sandbox_and_datacenter(values: dict[str, Any]) -> bool:
 
 def _unknown_groups(values: dict[str, Any]) -> Iterator[tuple[Place, str]]:
     known = {group.get("name") for group in values.get("groups", ()) if isinstance(group, dict)}
-    for nth, schedule in enumerate(values.get("schedules", ())):
-        for number, name in enumerate(schedule.get("groups", ()) if isinstance(schedule, dict) else ()):
-            if isinstance(name, str) and name not in known:
-                yield ("schedules", nth, "groups", number), name
+    for section in ("schedules", "retention"):
+        for nth, element in enumerate(values.get(section, ())):
+            for number, name in enumerate(element.get("groups", ()) if isinstance(element, dict) else ()):
+                if isinstance(name, str) and name not in known:
+                    yield (section, nth, "groups", number), name
 
 
 def _origin(reading: Reading, place: Place) -> Origin:

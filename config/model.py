@@ -230,6 +230,24 @@ class Group(Section):
     channels: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(min_length=1)
 
 
+SHORTEST_KEEP = timedelta(days=1)
+
+
+class Retention(Section):
+    """How long posts are kept: of the channels it names, of those that only its users follow, or of all."""
+
+    keep: Duration = Field(ge=SHORTEST_KEEP)
+    channels: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
+    groups: tuple[str, ...] = ()
+    users: tuple[UserId, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if self.users and (self.channels or self.groups):
+            raise ValueError("expected either 'users' or 'channels' and 'groups', not both")
+        return self
+
+
 class Schedule(Section):
     name: Name = "all"
     every: Duration | None = None
@@ -359,6 +377,8 @@ class Settings(Section):
     collection: Collection = Collection()
     media: Media = Media()
     groups: tuple[Group, ...] = ()
+    retention: tuple[Retention, ...] = ()
+    """Empty: every post is kept for ever."""
     schedules: tuple[Schedule, ...] = (Schedule(every=timedelta(minutes=30)),)
     admin: Admin = Admin()
     bot: Bot = Bot()

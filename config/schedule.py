@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from cronsim import CronSim
 
-from config.model import Group, Schedule
+from config.model import Group, Retention, Schedule
 from config.values import bare_name, parse_quiet, parse_timezone
 
 
@@ -28,7 +28,7 @@ def next_firing(schedule: Schedule, after: datetime, last: datetime | None) -> d
     return _by_cron(schedule.cron, schedule.timezone, now)
 
 
-def names_of(schedule: Schedule, groups: Iterable[Group]) -> frozenset[str]:
+def names_of(schedule: Schedule | Retention, groups: Iterable[Group]) -> frozenset[str]:
     """The channels that it names itself or by a group, as ``bare_name`` has them; empty: it is about all."""
     theirs = (name for group in groups if group.name in schedule.groups for name in group.channels)
     return frozenset(bare_name(name) for name in (*schedule.channels, *theirs))

@@ -14,7 +14,7 @@ from daemon.doctor_command import doctor
 from daemon.follow_commands import follow, import_, unfollow
 from daemon.key_commands import keys
 from daemon.ledger_commands import backfill, cancel, ledger, verify
-from daemon.limits_commands import floods, jobs
+from daemon.limits_commands import floods, jobs, retention
 from daemon.options import (
     BAD_SETTINGS,
     Commands,
@@ -265,6 +265,7 @@ cli.add_command(session)
 cli.add_command(plan)
 cli.add_command(probe)
 cli.add_command(reload)
+cli.add_command(retention)
 cli.add_command(schedule)
 cli.add_command(stats)
 cli.add_command(unfollow)

@@ -1,4 +1,4 @@
-"""``floods`` and ``jobs``."""
+"""``floods``, ``retention`` and ``jobs``."""
 
 from typing import Any
 from urllib.parse import quote
@@ -39,6 +39,19 @@ def floods(target: Target, forget: tuple[int, str] | None, budget: int | None, *
         pace = "no known limit" if each["calls"] is None else f"{each['calls']} in {each['seconds']:g} s"
         wait = f", again in {each['ready_in']:g} s" if each["ready_in"] else ""
         click.echo(f"{each['method']}: {each['made']} of {pace}{wait}")
+
+
+@click.command()
+@daemon_options
+def retention(target: Target, *, as_json: bool) -> None:
+    """List the channels whose posts aren't kept for ever, and how many the next look lets go."""
+    document = target.daemon().get("/retention").document
+    if as_json:
+        show(document)
+        return
+    for each in document["channels"]:
+        name = f"@{each['username']}" if each["username"] else each["title"]
+        click.echo(f"Channel {name}: kept for {each['keep']}, {each['due']} posts are older")
 
 
 @click.command()

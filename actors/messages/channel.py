@@ -71,6 +71,13 @@ class Mend(Request[bool]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """The channel begins with this id from now on: what lies below was let go, and is stored so."""
+
+    start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GoalSet:
     """Down to which id older posts are wanted now; it stands in the store already. None: none are."""
 

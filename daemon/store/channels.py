@@ -20,7 +20,7 @@ from daemon.store.spans import spans
 _ROWS = """
 SELECT c.id AS channel_id, c.username, c.title, c.condition, c.reader_id, c.noforwards, c.migrated_from,
     (SELECT count(*) FROM memberships m WHERE m.channel_id = c.id AND m.active) AS subscriptions,
-    v.added_total + v.backfilled_total - v.deleted_total AS posts, v.start_id, v.top AS top_id,
+    v.added_total + v.backfilled_total - v.deleted_total - v.expired_total AS posts, v.start_id, v.top AS top_id,
     v.floor AS floor_id, v.pts, v.covered, v.goal_id, v.backfilled_total AS backfilled, v.doubt_since, v.doubt_why
 FROM channels c JOIN coverage v ON v.channel_id = c.id
 """

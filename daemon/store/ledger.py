@@ -58,7 +58,7 @@ WITH parts AS (
 SELECT coalesce(sum(covered_ids), 0)::bigint AS covered, coalesce(sum(above_ids), 0)::bigint AS missing,
     coalesce(sum(wanted_ids), 0)::bigint AS awaited,
     coalesce(sum(top - covered_ids - above_ids - wanted_ids), 0)::bigint AS unasked,
-    coalesce(sum(added_total + backfilled_total - deleted_total), 0)::bigint AS stored,
+    coalesce(sum(added_total + backfilled_total - deleted_total - expired_total), 0)::bigint AS stored,
     coalesce(sum(deleted_total), 0)::bigint AS deleted,
     count(doubt_since) AS channels_in_doubt,
     coalesce(greatest(extract(epoch FROM now() - min(doubt_since)), 0), 0)::float8 AS oldest_doubt

@@ -18,6 +18,7 @@ from daemon.store.people import StoredPeople
 from daemon.store.pool import Database
 from daemon.store.posts import StoredPosts
 from daemon.store.rereads import StoredRereads
+from daemon.store.retention import StoredRetention
 from daemon.store.schedules import StoredSchedules
 
 
@@ -70,5 +71,6 @@ async def open_store(dsn: str, *, pool_size: int, keys: Keys) -> OpenStore:
         people=StoredPeople(database),
         schedules=StoredSchedules(database),
         access=StoredAccess(database),
+        retention=StoredRetention(database),
     )
     return OpenStore(store=store, owner=Owner(database), database=database)

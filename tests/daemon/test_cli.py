@@ -128,7 +128,7 @@ def test_every_command_explains_itself_and_its_options():
         "run", "sandbox", "users", "channels", "clients", "login", "session", "parse", "posts", "check", "health",
         "alerts", "backfill", "cancel", "ledger", "plan", "probe", "stats", "verify", "version",
         "invite", "keys", "user", "follow", "unfollow", "import", "schedule", "doctor", "diff", "reload",
-            "token", "audit", "floods", "jobs", "install-service", "backup", "restore",
+            "token", "audit", "floods", "jobs", "install-service", "backup", "restore", "retention",
     }  # fmt: skip
     groups = {"session", "invite", "keys", "user", "token"}
     inside = {"session import", "keys rotate", "invite create", "invite list", "invite revoke"}

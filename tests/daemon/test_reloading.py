@@ -77,6 +77,22 @@ async def test_settings_come_into_force_by_signal_command_and_http_and_nobody_co
     assert sign_ins(daemon) == before
 
 
+async def test_retention_that_a_reload_brings_is_told_first_and_runs_at_once(daemon):
+    assert (await daemon.parse_all())["state"] == "success"
+    write(daemon, "retention: [{keep: 3000d}]\n")
+    await daemon.post("/reload")
+    code, out, _ = await daemon.cli("retention")
+    assert (code, len(out.splitlines())) == (0, 4)
+    assert all("kept for 428w4d, 0 posts are older" in line for line in out.splitlines()), out
+    at = len(daemon.lines)
+    write(daemon, "retention: [{keep: 30d}]\n")
+    await daemon.post("/reload")
+    for _ in range(4):
+        at, _ = await daemon.line("posts older than 30 days", after=at)
+        at += 1
+    assert (await daemon.get("/ledger"))["totals"]["stored"] == 0
+
+
 async def test_a_filter_that_drops_channels_says_how_many_and_what_it_drops_comes_back(daemon):
     followed = {each["id"]: each["username"] for each in (await daemon.get("/channels"))["channels"]}
     assert len(followed) == 4
