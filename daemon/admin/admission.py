@@ -1,5 +1,6 @@
 """At the door: who asks, whether it may, and what is noted of it."""
 
+import asyncio
 import logging
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from actors.errors import StoreUnavailable
 from actors.messages.access import Audited, Token
 from actors.ports import Access as StoredAccess
 from daemon.admin.access import Access, Caller, Role, Who, unauthorized
-from daemon.admin.asking import STORE
+from daemon.admin.asking import ENDING, STORE
 from daemon.admin.problem import Problem
 from daemon.admin.routes import ROUTE_OF, Handler
 
@@ -25,6 +26,10 @@ REMEMBERED = 1000
 """Tokens of which that is kept."""
 USED_EVERY = timedelta(minutes=1)
 """Between two notes of when a token was used last."""
+NOTE_WITHIN = 2.0
+"""Seconds for the database to take a note."""
+NOTE_AT_END = 0.25
+"""More of them once those are over, or the server ends."""
 READS = frozenset({"GET", "HEAD"})
 WHO: web.RequestKey[Who] = web.RequestKey("who", Who)
 
@@ -145,6 +150,23 @@ async def _note(request: web.Request, who: Who, status: int) -> None:
         at=datetime.now(UTC),
     )
     try:
-        await request.app[STORE].access.note(audited)
-    except StoreUnavailable as fault:
-        logger.warning("the audit in the database lacks what the log has just told: %s", fault)
+        await _kept(request, audited)
+    except (StoreUnavailable, TimeoutError) as fault:
+        why = str(fault) or f"not written within {NOTE_WITHIN:.0f} s"
+        logger.warning("the audit in the database lacks what the log has just told: %s", why)
+
+
+async def _kept(request: web.Request, audited: Audited) -> None:
+    """Raises: StoreUnavailable, TimeoutError: the answer, and the server's end, wait no longer for the database."""
+    note = asyncio.ensure_future(request.app[STORE].access.note(audited))
+    ending = asyncio.ensure_future(request.app[ENDING].wait())
+    try:
+        await asyncio.wait((note, ending), timeout=NOTE_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+        if not note.done():
+            await asyncio.wait((note,), timeout=NOTE_AT_END)
+        if not note.done():
+            raise TimeoutError
+        note.result()
+    finally:
+        ending.cancel()
+        note.cancel()

@@ -46,7 +46,8 @@ async def reload(request: web.Request) -> web.Response:
 
 def refused(invalid: SettingsInvalid) -> Problem:
     faults = [{"where": each.where, "path": each.path, "text": each.text} for each in invalid.faults[:FAULTS_TOLD]]
-    detail = f"The settings have {len(invalid.faults)} faults, so that those in force stay: mend them and reload again"
+    count = f"{len(invalid.faults)} fault{'' if len(invalid.faults) == 1 else 's'}"
+    detail = f"The settings have {count}, so that those in force stay: mend them and reload again"
     return Problem(422, detail, faults=faults)
 
 
