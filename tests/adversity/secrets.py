@@ -207,11 +207,10 @@ class Chaos:
         for command in (("users",), ("ledger",), ("users", "--json")):
             _, out, err = await daemon.cli(*command)
             self.look(out + err, "commands")
-        await self.ask("POST", "/keys/rotate", token=(self.folder / "var" / "admin-token").read_text().strip())
-        made = await self.ask(
-            "POST", "/tokens", {"name": f"n{self.rng.random()}"[:20], "role": "operator"}, secret=True,
-            token=(self.folder / "var" / "admin-token").read_text().strip(),
-        )  # fmt: skip
+        admin = (self.folder / "var" / "admin-token").read_text().strip()
+        await self.ask("POST", "/keys/rotate", token=admin)
+        name = secrets.token_hex(8)  # not from the seed: what is drawn from that stays as it was
+        made = await self.ask("POST", "/tokens", {"name": name, "role": "operator"}, secret=True, token=admin)
         if made is not None and "token" in made:
             self.secrets.learn("token", made["token"])
             await self.ask("GET", "/users", token=made["token"])
