@@ -66,7 +66,7 @@ fuzz: $(STAMP)
 		tests/actors/runtime/test_restart.py tests/sandbox/test_parsers.py tests/sandbox/test_differences.py \
 		tests/daemon/test_api.py $(PYTEST_ARGS)
 
-# 1,000 storms, 200 kills, 200 races and ten minutes of secrets, some two hours; progress on stderr.
+# 1,000 storms, 200 kills, 200 races, ten minutes of secrets and ten restarts, some two hours; progress on stderr.
 # One seed alone: python -m tests.adversity.storms --seeds 17
 adversity: $(STAMP)
 	@failed=0; \
@@ -74,6 +74,7 @@ adversity: $(STAMP)
 	$(BIN)/python -m tests.adversity.kills --kills 200 --out bench/results/kills.json || failed=1; \
 	$(BIN)/python -m tests.adversity.races --races 200 --out bench/results/races.json || failed=1; \
 	$(BIN)/python -m tests.adversity.secrets --minutes 10 --out bench/results/secrets.json || failed=1; \
+	$(BIN)/python -m tests.adversity.restarts --out bench/results/restarts.json || failed=1; \
 	exit $$failed
 
 # The image as far as that goes without an engine: its steps replayed in a clean folder. It is linted by make lint.
