@@ -31,7 +31,7 @@ def queries():
     """Every query of the dashboard, as Grafana would send it."""
     for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]:
         for target in panel["targets"]:
-            expression = target["expr"].replace("$__rate_interval", "10s").replace("$instance", ".*")
+            expression = target["expr"].replace("$__rate_interval", "5s").replace("$instance", ".*")
             yield panel["title"], expression
 
 
@@ -62,7 +62,7 @@ class Prometheus(Process):
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}/api/v1"
         config = folder / "prometheus.yml"
-        scrape = {"job_name": "telewarden", "scrape_interval": "1s", "static_configs": [{"targets": [target]}]}
+        scrape = {"job_name": "telewarden", "scrape_interval": "500ms", "static_configs": [{"targets": [target]}]}
         config.write_text(
             yaml.safe_dump({"rule_files": [str(RULES / "alerts.yml")], "scrape_configs": [scrape]}), encoding="utf-8"
         )
@@ -103,9 +103,9 @@ async def test_prometheus_is_content_and_every_query_of_the_dashboard_answers(tm
         try:
             # Rates need some scrapes, one of them with a post that was pushed between.
             async with asyncio.timeout(60):
-                while not await watching.series("rate(telewarden_publish_to_commit_seconds_count[10s]) > 0"):
+                while not await watching.series("rate(telewarden_publish_to_commit_seconds_count[5s]) > 0"):
                     assert watching.process.returncode is None, watching.log
-                while not await watching.series("count_over_time(up[20s]) > 5"):
+                while not await watching.series("count_over_time(up[10s]) > 5"):
                     pass
             silent = [(title, each) for title, each in queries() if not await watching.series(each)]
             assert not silent

@@ -94,9 +94,10 @@ class Tree:
 
     async def parse(self, request=None):
         job = await self.owner.find("scheduler").call(request or ParseAll())
-        wait = AwaitJob(job_id=job.job_id, wait=timedelta(seconds=25))
         # Where the clock is hurried, a second of this machine's hesitation is many of its seconds.
-        return await self.owner.find("scheduler").call(wait, timeout=300)
+        wait = 25 * self.faster
+        question = AwaitJob(job_id=job.job_id, wait=timedelta(seconds=wait))
+        return await self.owner.find("scheduler").call(question, timeout=wait + 300)
 
     async def held(self, channel):
         return {post.message_id: post.text for post in await self.store.posts.page(channel, after_id=0, limit=10_000)}

@@ -12,7 +12,7 @@ from actors.scheduler import Scheduler
 from actors.supervisor import Accounts
 from daemon.__main__ import main
 
-LASTS = 3.0
+LASTS = 2.4
 """Seconds: an interval of the watchdog, and half of one."""
 KINDS = ("blocked", "starved", "recorder", "roster", "accounts", "scheduler")
 

@@ -13,7 +13,7 @@ from daemon.progress import VITAL, why_stuck
 from tests.adversity.stuck_daemon import KINDS, LASTS
 from tests.processes import PYTHON, ROOT, DaemonProcess, Process
 
-INTERVAL = 2.0
+INTERVAL = 1.6
 CONFIG = "sandbox: {enabled: true, accounts: 3, channels: 4, posts: 400, rate: 50}\n"
 
 

@@ -77,23 +77,7 @@ async def test_settings_come_into_force_by_signal_command_and_http_and_nobody_co
     assert sign_ins(daemon) == before
 
 
-async def test_retention_that_a_reload_brings_is_told_first_and_runs_at_once(daemon):
-    assert (await daemon.parse_all())["state"] == "success"
-    write(daemon, "retention: [{keep: 3000d}]\n")
-    await daemon.post("/reload")
-    code, out, _ = await daemon.cli("retention")
-    assert (code, len(out.splitlines())) == (0, 4)
-    assert all("kept for 428w4d, 0 posts are older" in line for line in out.splitlines()), out
-    at = len(daemon.lines)
-    write(daemon, "retention: [{keep: 30d}]\n")
-    await daemon.post("/reload")
-    for _ in range(4):
-        at, _ = await daemon.line("posts older than 30 days", after=at)
-        at += 1
-    assert (await daemon.get("/ledger"))["totals"]["stored"] == 0
-
-
-async def test_a_filter_that_drops_channels_says_how_many_and_what_it_drops_comes_back(daemon):
+async def test_a_filter_says_what_it_drops_retention_what_it_lets_go_and_both_hold_at_once(daemon):
     followed = {each["id"]: each["username"] for each in (await daemon.get("/channels"))["channels"]}
     assert len(followed) == 4
     kept = next(name for name in followed.values() if name)
@@ -116,6 +100,20 @@ async def test_a_filter_that_drops_channels_says_how_many_and_what_it_drops_come
         while await subscriptions() != 4:
             pass
     assert sign_ins(daemon) == before
+
+    assert (await daemon.parse_all())["state"] == "success"
+    write(daemon, "retention: [{keep: 3000d}]\n")
+    await daemon.post("/reload")
+    code, out, _ = await daemon.cli("retention")
+    assert (code, len(out.splitlines())) == (0, 4)
+    assert all("kept for 428w4d, 0 posts are older" in line for line in out.splitlines()), out
+    at = len(daemon.lines)
+    write(daemon, "retention: [{keep: 30d}]\n")
+    await daemon.post("/reload")
+    for _ in range(4):
+        at, _ = await daemon.line("posts older than 30 days", after=at)
+        at += 1
+    assert (await daemon.get("/ledger"))["totals"]["stored"] == 0
 
 
 def spoilt(rng, good):
@@ -194,10 +192,9 @@ async def test_ten_thousand_schedules_are_exchanged_under_load_without_a_stall(t
         await daemon.signed_in(3)
         start = await looks(daemon)
         before = sign_ins(daemon)
-        for every in (5, 6):
-            config.write_text(BUSY + many(10_000, every), encoding="utf-8")
-            told = await daemon.post("/reload")
-            assert told["applied"] >= 10_000
+        config.write_text(BUSY + many(10_000, 5), encoding="utf-8")
+        told = await daemon.post("/reload")
+        assert told["applied"] >= 10_000
         every, late, stalled = (after - before for before, after in zip(start, await looks(daemon), strict=True))
         # The machine, on which other tests run beside this one, may stumble itself. Alone it was 0 of 85 in three runs.
         assert late <= every / 20, f"{late:.0f} of {every:.0f} looks came late"

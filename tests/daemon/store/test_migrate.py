@@ -78,12 +78,12 @@ FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2, 3
 """
 
 
-async def test_from_every_schema_that_there_ever_was_the_same_one_is_reached_and_users_and_jobs_are_kept(postgres):
+async def test_from_the_first_schema_and_later_ones_the_same_one_is_reached_and_users_and_jobs_are_kept(postgres):
     known = migrations()
     async with fresh_database(postgres, template="template1") as dsn:
         await migrate(dsn)
         expected = await ask(dsn, SHAPE)
-    for count in range(1, len(known)):
+    for count in (1, 4, *range(6, len(known), 3), len(known) - 1):
         async with fresh_database(postgres, template="template1") as dsn:
             connection = await asyncpg.connect(dsn)
             try:
