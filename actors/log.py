@@ -84,6 +84,12 @@ PARSE_FAILED = _event(
     en="⚠️ ParserService: parse finished with errors: {error}",
     also=("job_id", "user_id", "schedule"),
 )
+PARSE_CANCELLED = _event(
+    "parse_cancelled",
+    ru="🛑 ParserService: Парсинг отменён. Добавлено {count} постов",
+    en="🛑 ParserService: parse cancelled. Added {count} posts",
+    also=("job_id", "user_id", "schedule"),
+)
 CLIENT_CREATED = _event(
     "client_created",
     debug_only=True,

@@ -18,9 +18,10 @@ from actors.errors import FloodWaited, JobUnknown, Refused, UserNotSignedIn, Use
 from actors.heads import PEEK
 from actors.messages.account import PeekChannels
 from actors.messages.channel import ParseChannel
-from actors.messages.ids import UP, AccountId, ChannelId, JobId, JobKind
+from actors.messages.ids import UP, AccountId, ChannelId, JobId, JobKind, JobState
 from actors.messages.jobs import (
     AwaitJob,
+    CancelParse,
     ChannelParsed,
     ChannelUp,
     DescribeJob,
@@ -80,7 +81,7 @@ LOOK_MOST = 30.0
 """Seconds between two looks at the wall clock: how long one that was set may pass unseen."""
 
 
-Question = ParseUser | ParseAll | AwaitJob | DescribeJob | DescribeSchedules
+Question = ParseUser | ParseAll | AwaitJob | CancelParse | DescribeJob | DescribeSchedules
 SchedulerMessage = (
     Question
     | ChannelParsed
@@ -163,7 +164,7 @@ class Scheduler(TaskActor):
 
     def on_receive(self, message: SchedulerMessage) -> object:
         match message:
-            case ParseUser() | ParseAll() | AwaitJob() | DescribeJob() | DescribeSchedules():
+            case ParseUser() | ParseAll() | AwaitJob() | CancelParse() | DescribeJob() | DescribeSchedules():
                 return self._answer(message)
             case ChannelParsed():
                 return or_again(self, self._take_parsed(message), message)
@@ -184,7 +185,7 @@ class Scheduler(TaskActor):
             case FinishRun(job_id=job_id):
                 return or_again(self, self._finish(job_id), message)
             case PeekBatch():
-                self.spawn_task(self._peek(message), name=f"heads for job {message.job_id}")
+                self._send_peek(message)
             case HeadsRead():
                 self._spread(message)
             case HeadsFailed():
@@ -203,6 +204,8 @@ class Scheduler(TaskActor):
                 return self._running_or_new("all", ALL)
             case AwaitJob():
                 return self._await_job(question)
+            case CancelParse(job_id=job_id):
+                return self._cancel(job_id)
             case DescribeJob(job_id=job_id):
                 return self._describe(job_id)
             case DescribeSchedules(count=count):
@@ -331,7 +334,9 @@ class Scheduler(TaskActor):
     # --- running ---------------------------------------------------------------------------------------------------
 
     async def _start_run(self, job_id: JobId) -> None:
-        run = self._runs[job_id]
+        run = self._runs.get(job_id)
+        if run is None:
+            return  # cancelled before it began
         wanted = None
         if run.job.user_id is not None:
             wanted = set(await self._store.channels.of_account(run.job.user_id))
@@ -353,6 +358,8 @@ class Scheduler(TaskActor):
 
     async def _find_readers(self, find: FindReaders) -> None:
         """Let each reader read the heads of its channels; a reader that is on its way back is given some time."""
+        if find.job_id not in self._runs:
+            return
         readers = await self.owner.find("roster").call(ReadersFor(channel_ids=find.channel_ids))
         for account_id, channel_ids in readers.by_account.items():
             for at in range(0, len(channel_ids), PEEK):
@@ -366,6 +373,10 @@ class Scheduler(TaskActor):
             lost.update(readers.awaited)
         for channel_id in lost:
             self._fail_channel(find.job_id, channel_id, "no signed-in account can read it now")
+
+    def _send_peek(self, batch: PeekBatch) -> None:
+        if batch.job_id in self._runs:
+            self.spawn_task(self._peek(batch), name=f"heads for job {batch.job_id}")
 
     async def _peek(self, batch: PeekBatch) -> None:
         outcome: HeadsRead | HeadsFailed
@@ -381,6 +392,8 @@ class Scheduler(TaskActor):
         job_id = heads.batch.job_id
         for channel_id in heads.peeked.lost:
             post(self.owner, "roster", MembershipLost(account_id=heads.batch.account_id, channel_id=channel_id))
+        if job_id not in self._runs:
+            return
         told = set()
         for head in heads.peeked.heads:
             if post(self.owner, key_of(head.channel_id), ParseChannel(job_id=job_id, head=head)):
@@ -437,30 +450,38 @@ class Scheduler(TaskActor):
             self.tell_self(FinishRun(job_id=parsed.job_id))
 
     async def _finish(self, job_id: JobId) -> None:
-        run = self._runs[job_id]
-        job = replace(
-            run.job,
-            state="failed" if run.errors else "success",
-            error=tell_errors(run.errors),
-            finished_at=self.owner.clock.now(),
-        )
+        run = self._runs.get(job_id)
+        if run is not None:
+            await self._end(run, "failed" if run.errors else "success")
+
+    async def _cancel(self, job_id: JobId) -> Job:
+        """Ask nothing more for it. Its channels go on with what they were told: they are to be whole in any case."""
+        run = self._runs.get(job_id)
+        return await self._describe(job_id) if run is None else await self._end(run, "cancelled")
+
+    async def _end(self, run: Run, state: JobState) -> Job:
+        job = replace(run.job, state=state, error=tell_errors(run.errors), finished_at=self.owner.clock.now())
         await self._store.jobs.save(job)
-        del self._runs[job_id]
+        del self._runs[job.job_id]
         del self._running[run.target]
         waiting = self._waiting.pop(run.target, None)
         if waiting is not None and waiting.name in self._timetable:
             self.tell_self(RunAfter(schedule=self._timetable[waiting.name], target=run.target))
-        self._finished[job_id] = job
+        self._finished[job.job_id] = job
         if len(self._finished) > JOBS_KEPT:
             del self._finished[next(iter(self._finished))]
-        whose: dict[str, Any] = {"job_id": job_id, "user_id": job.user_id, "schedule": job.schedule}
-        if job.error is not None:
-            log.emit(log.PARSE_FAILED, error=job.error, **whose)
-        log.emit(log.PARSE_FINISHED, count=job.posts_added, **whose)
-        self._metrics.jobs.labels(kind=job.kind, state=job.state).inc()
+        whose: dict[str, Any] = {"job_id": job.job_id, "user_id": job.user_id, "schedule": job.schedule}
+        if state == "cancelled":
+            log.emit(log.PARSE_CANCELLED, count=job.posts_added, **whose)
+        else:
+            if job.error is not None:
+                log.emit(log.PARSE_FAILED, error=job.error, **whose)
+            log.emit(log.PARSE_FINISHED, count=job.posts_added, **whose)
+        self._metrics.jobs.labels(kind=job.kind, state=state).inc()
         for later, timer in run.askers:
             timer.cancel()
             later.reply(job)
+        return job
 
     # --- telling ---------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,10 @@ from daemon.alert_commands import alerts
 from daemon.backup_commands import backup, restore
 from daemon.doctor_command import doctor
 from daemon.follow_commands import follow, import_, unfollow
+from daemon.job_commands import cancel, jobs, parse
 from daemon.key_commands import keys
-from daemon.ledger_commands import backfill, cancel, ledger, verify
-from daemon.limits_commands import floods, jobs, retention
+from daemon.ledger_commands import backfill, ledger, verify
+from daemon.limits_commands import floods, retention
 from daemon.options import (
     BAD_SETTINGS,
     Commands,
@@ -22,7 +23,6 @@ from daemon.options import (
     config_option,
     config_path,
     daemon_options,
-    fail,
     json_option,
     load,
     show,
@@ -37,7 +37,6 @@ from daemon.signin_commands import login, session
 from daemon.stats_command import stats
 from daemon.token_commands import audit, token
 
-LONGEST_WAIT = 600
 HEALTH_TIMEOUT = 3.0
 """Seconds; a container's health check is given up after 5 or more."""
 
@@ -123,38 +122,6 @@ def clients(target: Target, *, as_json: bool) -> None:
         return
     for client in document["clients"]:
         click.echo(f"Client {client['id']}: loop={client['loop']}, same={client['same']}")
-
-
-@cli.command()
-@click.argument("user_id", type=click.IntRange(1, 2**63 - 1), required=False)
-@click.option("--all", "everyone", is_flag=True, help="Parse the channels of all users, each once.")
-@click.option(
-    "--wait",
-    type=click.FloatRange(0, LONGEST_WAIT),
-    help="Wait that many seconds for the end; exit 1 if it fails or isn't done by then.",
-)
-@daemon_options
-def parse(target: Target, user_id: int | None, wait: float | None, *, everyone: bool, as_json: bool) -> None:
-    """Collect what is new in the channels of USER_ID, or of all users.
-
-    Without --wait it starts the parse and says its job's id. A parse that runs already is not started again.
-    """
-    if everyone == (user_id is not None):
-        raise click.UsageError("give either a USER_ID or --all")
-    path = "/parse/all" if everyone else f"/parse/user/{user_id}"
-    given = None if wait is None else f"{wait:.3f}"
-    job = target.daemon().post(path, query={"wait": given}, timeout=30.0 + (wait or 0)).document
-    if as_json:
-        show(job)
-    else:
-        click.echo(
-            f"Job {job['job_id']}: {job['state']}, channels={job['channels_done']}/{job['channels_total']}, "
-            f"posts_added={job['posts_added']}, posts_edited={job['posts_edited']}"
-        )
-    if job["state"] in {"failed", "cancelled"}:
-        fail(f"the parse {job['state']}: {job['error'] or 'the log says why'}")
-    if wait is not None and job["state"] != "success":
-        fail(f"the parse isn't done after {wait:g} s; it goes on in the daemon")
 
 
 @cli.command()
@@ -262,6 +229,7 @@ cli.add_command(invite)
 cli.add_command(keys)
 cli.add_command(login)
 cli.add_command(session)
+cli.add_command(parse)
 cli.add_command(plan)
 cli.add_command(probe)
 cli.add_command(reload)

@@ -1,4 +1,4 @@
-"""The commands about what a channel holds: ledger, backfill, verify, cancel."""
+"""The commands about what a channel holds: ledger, backfill, verify."""
 
 import time
 from datetime import datetime
@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import click
 
+from daemon.job_commands import LONGEST_WAIT, check_end, tell
 from daemon.options import Target, daemon_options, fail, show
 
-LONGEST_WAIT = 600
 POLL = 1.0
 """Seconds between two questions about a job."""
 STATES = ("stored", "deleted", "service", "undecodable", "empty", "missing", "awaited", "unasked")
@@ -73,10 +73,7 @@ def backfill(
     daemon = target.daemon()
     job = daemon.post(path_of(channel, "backfill"), wish, query, timeout=30.0 + (wait or 0)).document
     tell(job, as_json=as_json)
-    if job["state"] == "failed":
-        fail(f"the backfill failed: {job['error']}")
-    if wait is not None and job["state"] != "success":
-        fail(f"the backfill isn't done after {wait:g} s; it goes on in the daemon")
+    check_end(job, wait)
 
 
 @click.command()
@@ -110,26 +107,6 @@ def verify(target: Target, channel: str, low: int | None, high: int | None, *, a
         fail(f"the verification {job['state']}: {job['error'] or 'it was ended'}")
     if any(result["differences"].values()):
         fail("something differed")
-
-
-@click.command()
-@click.argument("job_id")
-@daemon_options
-def cancel(target: Target, job_id: str, *, as_json: bool) -> None:
-    """End a backfill or a verification.
-
-    What it has brought stays. JOB_ID stands in the line that began it.
-    """
-    tell(target.daemon().post(f"/jobs/{quote(job_id, safe='')}/cancel").document, as_json=as_json)
-
-
-def tell(job: dict[str, Any], *, as_json: bool) -> None:
-    """One line of a job about a channel, or all of it."""
-    if as_json:
-        show(job)
-        return
-    total = "unknown" if job["ids_total"] is None else job["ids_total"]
-    click.echo(f"Job {job['job_id']}: {job['state']}, ids={job['ids_done']}/{total}, posts_added={job['posts_added']}")
 
 
 def path_of(channel: str, what: str) -> str:

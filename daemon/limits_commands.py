@@ -1,14 +1,10 @@
-"""``floods``, ``retention`` and ``jobs``."""
+"""``floods`` and ``retention``."""
 
-from typing import Any
 from urllib.parse import quote
 
 import click
 
 from daemon.options import Target, daemon_options, show
-
-STATES = ("queued", "running", "success", "failed", "cancelled")
-KINDS = ("user", "all", "schedule", "backfill", "verify")
 
 
 @click.command()
@@ -52,30 +48,3 @@ def retention(target: Target, *, as_json: bool) -> None:
     for each in document["channels"]:
         name = f"@{each['username']}" if each["username"] else each["title"]
         click.echo(f"Channel {name}: kept for {each['keep']}, {each['due']} posts are older")
-
-
-@click.command()
-@click.option("--state", type=click.Choice(STATES), help="Only those in this state.")
-@click.option("--kind", type=click.Choice(KINDS), help="Only those of this kind.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, help="At most so many, the newest. Default: 20.")
-@daemon_options
-def jobs(target: Target, state: str | None, kind: str | None, limit: int, *, as_json: bool) -> None:
-    """List jobs, the newest last."""
-    document = target.daemon().get("/jobs", {"state": state, "kind": kind, "limit": limit}).document
-    if as_json:
-        show(document)
-        return
-    for each in reversed(document["jobs"]):
-        click.echo(line(each))
-
-
-def line(job: dict[str, Any]) -> str:
-    began = "" if job["started_at"] is None else f"{job['started_at'][:19]}Z "
-    whose = f" of user {job['user_id']}" if job["user_id"] else ""
-    what = f" by schedule {job['schedule']}" if job["schedule"] else ""
-    where = f" of channel {job['channel_id']} ({job['asked']})" if job["channel_id"] else ""
-    error = f": {job['error']}" if job["error"] else ""
-    return (
-        f"{began}Job {job['job_id']}, {job['kind']}{whose}{what}{where}: {job['state']}, "
-        f"posts_added={job['posts_added']}{error}"
-    )

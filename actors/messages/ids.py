@@ -31,5 +31,7 @@ Road = Literal["live", "catchup", "backfill"]
 """How a post came: pushed, fetched because it was missing, or older than the channel's start."""
 JobKind = Literal["user", "all", "schedule", "backfill", "verify"]
 JobState = Literal["queued", "running", "success", "failed", "cancelled"]
+ENDED: frozenset[JobState] = frozenset({"success", "failed", "cancelled"})
+"""States that a job keeps."""
 Span = tuple[int, int]
 """Message ids from the first to the second, both included; the first is never greater."""

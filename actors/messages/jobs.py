@@ -50,6 +50,16 @@ class AwaitJob(Request[Job]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CancelParse(Request[Job]):
+    """End a parse: nothing more is asked for it, and what was collected stays. One that is done stays as it is.
+
+    Raises: ``JobUnknown``.
+    """
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DescribeJob(Request[Job]):
     """Raises: ``JobUnknown``."""
 

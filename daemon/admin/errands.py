@@ -1,4 +1,4 @@
-"""Jobs about one channel over HTTP: begin a backfill or a verification, end a job."""
+"""Jobs about one channel over HTTP: begin a backfill or a verification."""
 
 from datetime import date, timedelta
 from typing import Literal, Self
@@ -6,21 +6,17 @@ from typing import Literal, Self
 from aiohttp import web
 from pydantic import Field, field_validator, model_validator
 
-from actors.errand import ERRANDS, AwaitErrand, CancelErrand, Errand, StartBackfill, StartVerify
-from actors.messages.ids import JobId
-from actors.messages.jobs import DescribeJob
+from actors.errand import AwaitErrand, Errand, StartBackfill, StartVerify
+from actors.messages.ids import ENDED
 from actors.runtime.message import Request
 from config.model import Start
 from daemon.admin.access import Role
 from daemon.admin.asking import ASK_TIMEOUT, Ending, ask, find_channel, query, respond
 from daemon.admin.bodies import Body, body
 from daemon.admin.params import WAIT, Whole
-from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
 KEY = "errands"
-SCHEDULER = "scheduler"
-DONE = frozenset({"success", "failed", "cancelled"})
 MESSAGE_ID_MAX = 2**31 - 1
 POSTS_MOST = 100_000_000
 FROM = Whole(
@@ -83,23 +79,13 @@ async def verify(request: web.Request) -> web.Response:
 async def begin(request: web.Request, message: Request[Errand], wait: float | None) -> web.Response:
     """202 with the job at once, or 200 when it is done within ``wait`` seconds."""
     errand = await ask(request, KEY, message)
-    if wait is not None and errand.state not in DONE:
+    if wait is not None and errand.state not in ENDED:
         question = AwaitErrand(job_id=errand.job_id, wait=timedelta(seconds=wait))
         try:
             errand = await ask(request, KEY, question, timeout=wait + ASK_TIMEOUT)
         except Ending:
             return answer(errand, 202)
-    return answer(errand, 200 if wait is not None and errand.state in DONE else 202)
-
-
-async def cancel(request: web.Request) -> web.Response:
-    """200 with the job as it is then: cancelled, unless it was done before."""
-    query(request)
-    job_id = JobId(request.match_info["job_id"][:64])
-    job = await ask(request, SCHEDULER, DescribeJob(job_id=job_id))
-    if job.kind not in ERRANDS:
-        raise Problem(409, "A parse can't be cancelled: it ends by itself, and what it asked for is wanted anyway")
-    return answer(await ask(request, KEY, CancelErrand(job_id=job_id)), 200)
+    return answer(errand, 200 if wait is not None and errand.state in ENDED else 202)
 
 
 def answer(errand: Errand, status: int) -> web.Response:
@@ -128,5 +114,4 @@ ROUTES = (
         status=(200, 202),
         problems=(409,),
     ),
-    Route("POST", "/jobs/{job_id}/cancel", cancel, Role.OPERATOR, Errand, problems=(409,)),
 )

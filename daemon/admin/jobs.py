@@ -1,4 +1,4 @@
-"""Parses over HTTP: start one, wait for it, ask how it is."""
+"""Jobs over HTTP: start a parse, wait for it; ask how any job is, end it."""
 
 import re
 from dataclasses import dataclass
@@ -7,10 +7,19 @@ from typing import cast, get_args
 
 from aiohttp import web
 
-from actors.errand import ERRANDS, DescribeErrand, Errand
+from actors.errand import ERRANDS, CancelErrand, DescribeErrand, Errand
 from actors.errors import JobUnknown
-from actors.messages.ids import JobId, JobKind, JobState
-from actors.messages.jobs import AwaitJob, DescribeJob, DescribeSchedules, Job, ParseAll, ParseUser, ScheduleTimes
+from actors.messages.ids import ENDED, JobId, JobKind, JobState
+from actors.messages.jobs import (
+    AwaitJob,
+    CancelParse,
+    DescribeJob,
+    DescribeSchedules,
+    Job,
+    ParseAll,
+    ParseUser,
+    ScheduleTimes,
+)
 from actors.messages.rows import JobRow
 from actors.runtime.message import Request
 from daemon.admin.access import Role
@@ -19,7 +28,6 @@ from daemon.admin.params import INT64_MAX, WAIT, OneOf, Whole, page_limit
 from daemon.admin.routes import Route
 
 SCHEDULER = "scheduler"
-DONE = frozenset({"success", "failed", "cancelled"})
 NEXT = Whole(name="next", about="Firings told of each.", low=1, high=100, default=3)
 STATE = OneOf(name="state", about="Only those in this state.", words=get_args(JobState))
 KIND = OneOf(name="kind", about="Only those of this kind.", words=get_args(JobKind))
@@ -44,25 +52,37 @@ async def _start(request: web.Request, message: Request[Job]) -> web.Response:
     job = await ask(request, SCHEDULER, message)
     if wait is None:
         return _answer(job, 202)
-    if job.state not in DONE:
+    if job.state not in ENDED:
         try:
             question = AwaitJob(job_id=job.job_id, wait=timedelta(seconds=wait))
             job = await ask(request, SCHEDULER, question, timeout=wait + ASK_TIMEOUT)
         except Ending:
             return _answer(job, 202)
-    return _answer(job, 200 if job.state in DONE else 202)
+    return _answer(job, 200 if job.state in ENDED else 202)
 
 
 async def job(request: web.Request) -> web.Response:
     """A parse, a backfill or a verification as it stands."""
+    found = await _find(request)
+    if found.kind in ERRANDS:
+        return respond(await ask(request, "errands", DescribeErrand(job_id=found.job_id)))
+    return respond(found)
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """200 with the job as it is then: cancelled, unless it was done before."""
+    found = await _find(request)
+    if found.kind in ERRANDS:
+        return respond(await ask(request, "errands", CancelErrand(job_id=found.job_id)))
+    return respond(await ask(request, SCHEDULER, CancelParse(job_id=found.job_id)))
+
+
+async def _find(request: web.Request) -> Job:
     query(request)
     job_id = request.match_info["job_id"]
     if not _JOB_ID.fullmatch(job_id):
         raise JobUnknown(JobId(job_id[:64]))
-    found = await ask(request, SCHEDULER, DescribeJob(job_id=JobId(job_id)))
-    if found.kind in ERRANDS:
-        return respond(await ask(request, "errands", DescribeErrand(job_id=found.job_id)))
-    return _answer(found, 200)
+    return await ask(request, SCHEDULER, DescribeJob(job_id=JobId(job_id)))
 
 
 async def jobs(request: web.Request) -> web.Response:
@@ -106,5 +126,6 @@ ROUTES = (
     Route("POST", "/parse/all", parse_all, Role.OPERATOR, Job, (WAIT,), None, (200, 202)),
     Route("GET", "/jobs", jobs, Role.VIEWER, Jobs, (STATE, KIND, BEFORE, LIMIT)),
     Route("GET", "/jobs/{job_id}", job, Role.VIEWER, Job | Errand),
+    Route("POST", "/jobs/{job_id}/cancel", cancel, Role.OPERATOR, Job | Errand),
     Route("GET", "/schedules", schedules, Role.VIEWER, Schedules, (NEXT,)),
 )

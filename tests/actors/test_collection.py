@@ -13,9 +13,10 @@ from actors.errors import JobUnknown, UserNotSignedIn, UserUnknown
 from actors.messages.account import DescribeAccount
 from actors.messages.content import Profile
 from actors.messages.ids import JobId
-from actors.messages.jobs import AwaitJob, DescribeJob, ParseAll, ParseUser
+from actors.messages.jobs import AwaitJob, CancelParse, DescribeJob, ParseAll, ParseUser
 from actors.messages.rows import SessionKey
 from actors.metrics import Metrics
+from actors.runs import FindReaders, FinishRun, PeekBatch, StartRun
 from actors.runtime.errors import ProxyRefused
 from actors.runtime.owner import LoopOwner
 from actors.supervisor import Parts, Root
@@ -206,6 +207,48 @@ async def test_a_parse_that_runs_already_is_answered_with_its_own_job(running):
     done = await scheduler.call(AwaitJob(job_id=first.job_id, wait=timedelta(seconds=20)))
     assert (await scheduler.call(DescribeJob(job_id=first.job_id))) == done
     assert (await scheduler.call(ParseAll())).job_id != first.job_id
+
+
+async def test_a_cancelled_parse_asks_for_nothing_more_and_loses_nothing(running, caplog):
+    caplog.set_level("INFO")
+    scheduler = running.owner.find("scheduler")
+    peeks = {"method": "messages.getPeerDialogs", "error": {"code": 500, "message": "RPC_CALL_FAIL"}}
+    await http("POST", f"{running.sandbox.control_url}/faults", peeks)
+    for each in running.channels:
+        await running.sandbox.publish(each["id"], count=1, silent=True)
+    job = await scheduler.call(ParseAll())
+    waiting = asyncio.create_task(scheduler.call(AwaitJob(job_id=job.job_id, wait=timedelta(seconds=20))))
+    while (await scheduler.call(DescribeJob(job_id=job.job_id))).state != "running":
+        pass
+    ended = await scheduler.call(CancelParse(job_id=job.job_id))
+    assert (ended.state, ended.error) == ("cancelled", None)
+    assert ended.finished_at is not None
+    assert await waiting == ended
+    assert await running.store.jobs.one(job.job_id) == ended
+    # Once more, and of one that is done: it stays as it is.
+    assert await scheduler.call(CancelParse(job_id=job.job_id)) == ended
+    told = [record.fields["job_id"] for record in caplog.records if record.message == "parse_cancelled"]
+    assert told == [job.job_id]
+    assert (
+        running.metrics.registry.get_sample_value("telewarden_jobs_total", {"kind": "all", "state": "cancelled"}) == 1
+    )
+    with pytest.raises(JobUnknown):
+        await scheduler.call(CancelParse(job_id=JobId("none")))
+    await http("DELETE", f"{running.sandbox.control_url}/faults")
+    after = await running.parse()
+    assert after.job_id != job.job_id
+    assert (after.state, after.posts_added) == ("success", len(running.channels))
+    assert await scheduler.call(CancelParse(job_id=after.job_id)) == after
+    # What was on its way to it asks nobody any more: the next parse makes its own calls and no others.
+    readers = {row.reader_id for row in await running.store.channels.all()}
+    for reader in readers:
+        scheduler.tell(PeekBatch(job_id=job.job_id, account_id=reader, channel_ids=(running.channels[0]["id"],)))
+    scheduler.tell(FindReaders(job_id=job.job_id, channel_ids=tuple(each["id"] for each in running.channels)))
+    scheduler.tell(StartRun(job_id=job.job_id))
+    scheduler.tell(FinishRun(job_id=job.job_id))
+    before = running.calls("messages.getPeerDialogs")
+    assert (await running.parse()).state == "success"
+    assert running.calls("messages.getPeerDialogs") == before + len(readers)
 
 
 async def test_unknown_users_signed_out_users_and_unknown_jobs_are_refused(running):

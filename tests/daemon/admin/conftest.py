@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from actors.errors import JobUnknown, UserNotSignedIn, UserUnknown
 from actors.messages.account import AccountSnapshot, DescribeAccount
 from actors.messages.ids import JobId
-from actors.messages.jobs import AwaitJob, DescribeJob, Job, ParseAll, ParseUser
+from actors.messages.jobs import AwaitJob, CancelParse, DescribeJob, Job, ParseAll, ParseUser
 from actors.ports import Store
 from actors.runtime.actor import TaskActor
 from actors.runtime.owner import LoopOwner
@@ -74,6 +74,8 @@ class FakeScheduler(TaskActor):
                 return later
             case DescribeJob():
                 return self._find(message.job_id)
+            case CancelParse():
+                return self._cancel(message.job_id)
             case "finish":
                 return self._finish()
 
@@ -88,6 +90,14 @@ class FakeScheduler(TaskActor):
     def _find(self, job_id):
         if job_id not in self.jobs:
             raise JobUnknown(job_id)
+        return self.jobs[job_id]
+
+    def _cancel(self, job_id):
+        if self._find(job_id).state == "running":
+            self.jobs[job_id] = replace(self.jobs[job_id], state="cancelled", finished_at=NOW)
+        for waited, later in self.waiting:
+            if waited == job_id:
+                self._answer(job_id, later)
         return self.jobs[job_id]
 
     def _finish(self):

@@ -116,11 +116,9 @@ async def test_a_wish_that_can_t_be_understood_is_refused_and_nothing_begins(fac
     assert await store.jobs.unfinished_errands() == ()
 
 
-async def test_unknown_channels_and_jobs_are_404_and_a_parse_can_t_be_cancelled(face):
+async def test_unknown_channels_and_jobs_are_404(face):
     assert (await face.post("/channels/nobody/backfill", json={"all": True}))[0] == 404
     assert (await face.post("/jobs/nothing/cancel"))[0] == 404
-    parse = (await face.post("/parse/all"))[1]
-    assert (await face.post(f"/jobs/{parse['job_id']}/cancel"))[0] == 409
 
 
 async def test_the_commands_begin_tell_and_cancel(face, store, tmp_path):
@@ -133,6 +131,7 @@ async def test_the_commands_begin_tell_and_cancel(face, store, tmp_path):
     job_id = out.split()[1].rstrip(":")
     code, out, _ = await telewarden("cancel", job_id, *url)
     assert (code, out) == (0, f"Job {job_id}: cancelled, ids=0/unknown, posts_added=0\n")
+    assert await telewarden("jobs", job_id, *url) == (code, out, "")
     await cover(store, 1, 499)
     code, out, _ = await telewarden("backfill", "news", "--all", "--wait", "20", "--json", *url)
     assert (code, json.loads(out)["state"]) == (0, "success")

@@ -53,6 +53,20 @@ async def test_waiting_answers_202_when_time_is_up(face):
         assert (code, job["state"]) == (202, "running")
 
 
+async def test_a_cancelled_parse_answers_who_waits_and_frees_its_place(face):
+    asked = asyncio.create_task(face.post("/parse/all?wait=60"))
+    await waiter_is_there(face)
+    job = (await face.post("/parse/all"))[1]
+    code, ended, _ = await face.post(f"/jobs/{job['job_id']}/cancel")
+    assert (code, ended["state"]) == (200, "cancelled")
+    assert (await asked)[:2] == (200, ended)
+    assert (await face.post(f"/jobs/{job['job_id']}/cancel"))[1] == ended
+    assert (await face.get(f"/jobs/{job['job_id']}"))[1] == ended
+    assert (await face.post("/parse/all"))[1]["job_id"] != job["job_id"]
+    for unknown in ("none", "%00", "a" * 65):
+        assert (await face.post(f"/jobs/{unknown}/cancel"))[0] == 404
+
+
 async def test_an_unknown_user_is_404_and_one_not_signed_in_409_with_the_state(face):
     assert (await face.post("/parse/user/1"))[0] == 404
     code, problem, _ = await face.post(f"/parse/user/{SIGNED_OUT}")
