@@ -7,7 +7,7 @@ from typing import Protocol
 
 from actors.errand import Difference, ErrandRow
 from actors.ledger import Ledger, LedgerTotals
-from actors.messages.access import Audited, NewToken, Token
+from actors.messages.access import Asked, Audited, NewToken, Token
 from actors.messages.alerts import AlertRow, EndAlert, RaiseAlert
 from actors.messages.content import Membership, Post, Profile, WantedName
 from actors.messages.files import Blob, ChannelFiles, FileRow, PostFile, WantedFile
@@ -423,6 +423,24 @@ class Access(Protocol):
         """The newest first."""
 
 
+class Repeats(Protocol):
+    """Requests that whoever sends them may repeat, each under a key of its sender's."""
+
+    async def begin(self, who: str, key: str, asked: bytes, now: datetime) -> Asked | None:
+        """What is known of the key; None for one that is new, and taken from now on."""
+
+    def open(self, who: str, key: str, sealed: bytes) -> bytes:
+        """An answer. Raises: SessionRejected where the master key was changed since."""
+
+    async def end(self, who: str, key: str, answer: bytes) -> None: ...
+
+    async def drop(self, who: str, key: str) -> None:
+        """Nothing was done: the key is new again."""
+
+    async def forget(self, now: datetime) -> int:
+        """What is over; how many."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """The one way in to the database."""
@@ -438,10 +456,11 @@ class Store:
     schedules: Schedules
     access: Access
     retention: Retention
+    repeats: Repeats
 
 
 class Keys(Protocol):
-    """Seals sessions: AES-256-GCM, bound to the account and the key's version."""
+    """Seals sessions and answers: AES-256-GCM, bound to the account or the name, and to the key's version."""
 
     @property
     def current(self) -> bytes:
@@ -453,4 +472,9 @@ class Keys(Protocol):
     def seal(self, account_id: AccountId, plain: bytes) -> bytes: ...
 
     def open(self, account_id: AccountId, sealed: bytes) -> bytes:
+        """Raises: SessionRejected."""
+
+    def seal_answer(self, name: bytes, plain: bytes) -> bytes: ...
+
+    def open_answer(self, name: bytes, sealed: bytes) -> bytes:
         """Raises: SessionRejected."""

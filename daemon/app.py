@@ -415,12 +415,13 @@ async def _measure_totals(opened: OpenStore, metrics: Metrics, notify: Notifier)
 
 
 async def _forget_old(owner: LoopOwner, opened: OpenStore) -> None:
-    """What the audit keeps no longer."""
+    """What the audit keeps no longer, and requests that nobody repeats any more."""
     while True:
         try:
             await opened.store.access.forget(owner.clock.now())
+            await opened.store.repeats.forget(owner.clock.now())
         except StoreUnavailable as error:
-            logger.debug("the audit is shortened later: %s", error)
+            logger.debug("old requests are forgotten later: %s", error)
         await asyncio.sleep(FORGET_EVERY)
 
 

@@ -1,7 +1,7 @@
-"""Seals sessions with AES-256-GCM: a random data key for each, wrapped by the master key.
+"""Seals sessions and answers with AES-256-GCM: a random data key for each, wrapped by the master key.
 
-A sealed session, version 1: format byte | key id (8) | nonce (12) | wrapped data key (48) | nonce (12) | ciphertext.
-Format, key id and account are authenticated with both parts, so that no blob opens for another account.
+What is sealed, version 1: format byte | key id (8) | nonce (12) | wrapped data key (48) | nonce (12) | ciphertext.
+Format, key id and account, or an answer's name, are authenticated with both parts: no blob opens in another's place.
 """
 
 import base64
@@ -24,6 +24,8 @@ _ID = 8
 _NONCE = 12
 _WRAPPED = _KEY + 16
 _HEAD = 1 + _ID
+_SESSION, _ANSWER = b"telewarden session", b"telewarden answer"
+"""What is sealed: neither opens as the other."""
 _SHORTEST = _HEAD + _NONCE + _WRAPPED + _NONCE + 16
 
 
@@ -64,36 +66,45 @@ class MasterKeys:
         return sealed[1:_HEAD]
 
     def seal(self, account_id: AccountId, plain: bytes) -> bytes:
+        return self._seal(_SESSION, _number(account_id), plain)
+
+    def open(self, account_id: AccountId, sealed: bytes) -> bytes:
+        """Raises: SessionRejected."""
+        return self._open(_SESSION, _number(account_id), sealed, f"the session of account {account_id}")
+
+    def seal_answer(self, name: bytes, plain: bytes) -> bytes:
+        return self._seal(_ANSWER, name, plain)
+
+    def open_answer(self, name: bytes, sealed: bytes) -> bytes:
+        """Raises: SessionRejected."""
+        return self._open(_ANSWER, name, sealed, "the answer")
+
+    def _seal(self, use: bytes, whose: bytes, plain: bytes) -> bytes:
         head = bytes((_FORMAT,)) + self.current
-        bound = _bound(head, account_id)
+        bound = use + head + whose
         data_key = AESGCM.generate_key(_KEY * 8)
         wrap, nonce = secrets.token_bytes(_NONCE), secrets.token_bytes(_NONCE)
         wrapped = self._masters[self.current].encrypt(wrap, data_key, bound)
         return head + wrap + wrapped + nonce + AESGCM(data_key).encrypt(nonce, plain, bound)
 
-    def open(self, account_id: AccountId, sealed: bytes) -> bytes:
-        """Raises: SessionRejected."""
+    def _open(self, use: bytes, whose: bytes, sealed: bytes, what: str) -> bytes:
         head = sealed[:_HEAD]
         if len(sealed) < _SHORTEST or sealed[0] != _FORMAT:
-            raise SessionRejected(f"the session of account {account_id} isn't in a format that this program knows")
+            raise SessionRejected(f"{what} isn't in a format that this program knows")
         master = self._masters.get(head[1:])
         if master is None:
-            raise SessionRejected(
-                f"the session of account {account_id} was sealed with another master key ({head[1:].hex()})"
-            )
-        bound = _bound(head, account_id)
+            raise SessionRejected(f"{what} was sealed with another master key ({head[1:].hex()})")
+        bound = use + head + whose
         wrap, rest = sealed[_HEAD : _HEAD + _NONCE], sealed[_HEAD + _NONCE :]
         wrapped, nonce, text = rest[:_WRAPPED], rest[_WRAPPED : _WRAPPED + _NONCE], rest[_WRAPPED + _NONCE :]
         try:
             return AESGCM(master.decrypt(wrap, wrapped, bound)).decrypt(nonce, text, bound)
         except InvalidTag as error:
-            raise SessionRejected(
-                f"the session of account {account_id} was changed, or is another account's"
-            ) from error
+            raise SessionRejected(f"{what} was changed, or is another's") from error
 
 
-def _bound(head: bytes, account_id: AccountId) -> bytes:
-    return b"telewarden session" + head + int(account_id).to_bytes(8, "big", signed=True)
+def _number(account_id: AccountId) -> bytes:
+    return int(account_id).to_bytes(8, "big", signed=True)
 
 
 def load_master_keys(state_dir: Path, master_key_file: Path | None) -> MasterKeys:

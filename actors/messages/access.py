@@ -42,3 +42,13 @@ class Audited:
     at: datetime
     audit_id: int = 0
     """Larger ones are later; 0 for one that isn't kept yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request that was sent before, under the same key."""
+
+    asked: bytes
+    """SHA-256 of path and body."""
+    sealed: bytes | None
+    """Its answer; None while there is none."""

@@ -1,73 +1,37 @@
-"""A POST that is repeated with the same ``Idempotency-Key`` is done once, and answered alike each time.
+"""A POST that is repeated with the same ``Idempotency-Key`` is done once, and answered alike each time, for a day.
 
-Answers are kept in memory: some hold what is shown once, and so mustn't lie in the database. After a restart of the
-daemon a key is new again; what a caller can't tell then, it sees in the jobs, invites and tokens that are listed.
+The key is in the store before the request is begun, and its answer after: whatever ends in between, the request isn't
+done twice. Then nobody knows whether it was done at all, and a repeat is told just that.
 """
 
-import asyncio
 import hashlib
+import logging
 import re
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from http import HTTPStatus
 
+import orjson
 from aiohttp import web
 
+from actors.errors import SessionRejected, StoreUnavailable
+from actors.messages.access import Asked
+from actors.runtime.errors import AskTimeout
 from daemon.admin.access import Role
 from daemon.admin.admission import WHO
+from daemon.admin.asking import STORE, Ending
 from daemon.admin.problem import Problem
 from daemon.admin.routes import ROUTE_OF, Handler
 
+logger = logging.getLogger(__name__)
+
 HEADER = "Idempotency-Key"
-KEPT_FOR = 24 * 3600.0
-"""Seconds; the IETF's draft leaves it to the server."""
-KEPT = 1000
-"""Answers at most; the oldest are forgotten."""
-LARGEST = 64 * 1024
-"""Bytes of an answer that is kept; no POST answers more."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_NAMES = ("Content-Type", "Location")
+"""Headers that an answer is kept with."""
 
-
-@dataclass(slots=True)
-class Kept:
-    """What was asked, and what was answered; None while it is being done."""
-
-    asked: bytes
-    at: float
-    answer: tuple[int, bytes, dict[str, str]] | None = None
-
-
-class Repeats:
-    """Keys of the last day, by who sent them."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str], Kept] = OrderedDict()
-
-    def begin(self, key: tuple[str, str], asked: bytes) -> Kept | None:
-        """What is known of the key; None for a new one, which is being done from now on. Raises: ``Problem``."""
-        now = asyncio.get_running_loop().time()
-        while self._kept and (len(self._kept) > KEPT or now - next(iter(self._kept.values())).at > KEPT_FOR):
-            self._kept.popitem(last=False)
-        kept = self._kept.get(key)
-        if kept is None:
-            self._kept[key] = Kept(asked=asked, at=now)
-            return None
-        if kept.asked != asked:
-            detail = f"This {HEADER} was sent with another request: take a new one for each thing that is to be done"
-            raise Problem(422, detail)
-        if kept.answer is None:
-            raise Problem(409, f"The request with this {HEADER} is still being done: ask again in a moment")
-        return kept
-
-    def end(self, key: tuple[str, str], answer: tuple[int, bytes, dict[str, str]] | None) -> None:
-        """Keep the answer; with None the request may be made anew."""
-        kept = self._kept.get(key)
-        if kept is not None and answer is not None:
-            kept.answer = answer
-        else:
-            self._kept.pop(key, None)
-
-
-REPEATS = web.AppKey("repeats", Repeats)
+AT_WORK = web.AppKey("at_work", set[tuple[str, str]])
+"""Who and which key: requests that are being done."""
 
 
 @web.middleware
@@ -79,20 +43,59 @@ async def once(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     if not _KEY.fullmatch(given):
         raise Problem(400, f"{HEADER} must be 1 to 255 printable ASCII characters without blanks")
-    repeats, key = request.app[REPEATS], (request[WHO].name, given)
     asked = hashlib.sha256(request.rel_url.raw_path_qs.encode() + b"\n" + await request.read()).digest()
-    kept = repeats.begin(key, asked)
-    if kept is not None and kept.answer is not None:
-        status, body, headers = kept.answer
-        return web.Response(status=status, body=body, headers={**headers, "Idempotent-Replayed": "true"})
-    answer = None
+    who, at_work = request[WHO].name, request.app[AT_WORK]
+    known = await request.app[STORE].repeats.begin(who, given, asked, datetime.now(UTC))
+    if known is not None:
+        return _again(request, known, asked, (who, given))
+    at_work.add((who, given))
+    try:
+        return await _first(request, handler, (who, given))
+    finally:
+        at_work.discard((who, given))
+
+
+async def _first(request: web.Request, handler: Handler, key: tuple[str, str]) -> web.StreamResponse:
+    repeats = request.app[STORE].repeats
     try:
         response = await handler(request)
-        # Who was refused because something is away may try again with the same key.
-        if isinstance(response, web.Response) and response.status < 500 and isinstance(response.body, bytes):
-            names = ("Content-Type", "Location")
-            headers = {name: response.headers[name] for name in names if name in response.headers}
-            answer = (response.status, response.body, headers) if len(response.body) <= LARGEST else None
-    finally:
-        repeats.end(key, answer)
+    except (AskTimeout, Ending):
+        raise  # the actor may do it yet: the key isn't given back
+    except Exception:
+        await _note(repeats.drop(*key))
+        raise
+    assert isinstance(response, web.Response)
+    assert isinstance(response.body, bytes), "no POST answers a stream"
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        await _note(repeats.drop(*key))
+    else:
+        headers = {name: response.headers[name] for name in _NAMES if name in response.headers}
+        await _note(repeats.end(*key, orjson.dumps([response.status, headers]) + b"\n" + response.body))
     return response
+
+
+async def _note(noting: Awaitable[None]) -> None:
+    """What was done is answered in any case; a repeat of what couldn't be noted hears that nobody knows."""
+    try:
+        await noting
+    except StoreUnavailable as error:
+        logger.warning("what became of a request with a key isn't noted: %s", error)
+
+
+def _again(request: web.Request, known: Asked, asked: bytes, key: tuple[str, str]) -> web.Response:
+    """The first answer. Raises: ``Problem``."""
+    if known.asked != asked:
+        detail = f"This {HEADER} was sent with another request: take a new one for each thing that is to be done"
+        raise Problem(422, detail)
+    look = "look whether it was (GET /jobs, /invites, /tokens, /users), then take a new key"
+    if known.sealed is None:
+        if key in request.app[AT_WORK]:
+            raise Problem(409, f"The request with this {HEADER} is still being done: ask again in a moment")
+        raise Problem(409, f"The daemon or its database ended while this request was being done: {look}")
+    try:
+        head, _, body = request.app[STORE].repeats.open(*key, known.sealed).partition(b"\n")
+    except SessionRejected:
+        detail = "This request was answered, and the answer can't be read since the master key was replaced"
+        raise Problem(409, f"{detail}: {look}") from None
+    status, headers = orjson.loads(head)
+    return web.Response(status=status, body=body, headers={**headers, "Idempotent-Replayed": "true"})

@@ -52,8 +52,7 @@ ABOUT = """\
 All of the daemon over HTTP. Without a token only `admin.trusted_peers` are served, as operator; others, and whoever
 wants to be more, send `Authorization: Bearer TOKEN`. Roles: a viewer looks, an operator runs the collection, an admin
 decides who may do what. Times are in UTC. Errors are `application/problem+json`. A POST with an `Idempotency-Key` is
-done once: whoever repeats it within a day, as long as the daemon runs, gets the first answer again. Unknown parameters
-and fields are errors."""
+done once: whoever repeats it within a day gets the first answer again. Unknown parameters and fields are errors."""
 
 
 class _Types:

@@ -39,7 +39,7 @@ from daemon.admin.access import Access
 from daemon.admin.admission import DOOR, Door, admission, audit
 from daemon.admin.asking import BLOBS, ENDING, OWNER, READY, REGISTRY, RELOADING, ROTATION, STORE, Ready
 from daemon.admin.faults import FAULTS, problem_of
-from daemon.admin.idempotency import REPEATS, Repeats, once
+from daemon.admin.idempotency import AT_WORK, once
 from daemon.admin.problem import Problem
 from daemon.admin.protocol import Connection
 from daemon.admin.routes import ROUTE_OF, Handler, add_routes, check_roles
@@ -76,7 +76,7 @@ def build_app(
     app[OWNER], app[STORE], app[REGISTRY], app[READY] = owner, store, registry, ready
     app[DOOR] = door = Door(access, registry)
     app[BLOBS], app[RELOADING], app[ROTATION] = blobs, reloading, rotation
-    app[page.VISITS], app[REPEATS] = OrderedDict(), Repeats()
+    app[page.VISITS], app[AT_WORK] = OrderedDict(), set()
     app[first.FIRST_LINK] = first_link
     app[ENDING] = asyncio.Event()
     app[ROUTE_OF] = {}

@@ -17,6 +17,7 @@ from daemon.store.owner import Owner
 from daemon.store.people import StoredPeople
 from daemon.store.pool import Database
 from daemon.store.posts import StoredPosts
+from daemon.store.repeats import StoredRepeats
 from daemon.store.rereads import StoredRereads
 from daemon.store.retention import StoredRetention
 from daemon.store.schedules import StoredSchedules
@@ -72,5 +73,6 @@ async def open_store(dsn: str, *, pool_size: int, keys: Keys) -> OpenStore:
         schedules=StoredSchedules(database),
         access=StoredAccess(database),
         retention=StoredRetention(database),
+        repeats=StoredRepeats(database, keys),
     )
     return OpenStore(store=store, owner=Owner(database), database=database)

@@ -29,6 +29,17 @@ def test_what_is_sealed_opens_for_its_account(plain, account_id):
     assert KEYS.open(AccountId(account_id), KEYS.seal(AccountId(account_id), plain)) == plain
 
 
+def test_an_answer_opens_under_its_own_name_alone_and_never_as_a_session():
+    seven = (7).to_bytes(8, "big")
+    sealed = KEYS.seal_answer(seven, b"answer")
+    assert KEYS.open_answer(seven, sealed) == b"answer"
+    for opened in (lambda: KEYS.open_answer(b"other", sealed), lambda: KEYS.open(ME, sealed)):
+        with pytest.raises(SessionRejected):
+            opened()
+    with pytest.raises(SessionRejected):
+        KEYS.open_answer(seven, KEYS.seal(ME, b"session"))
+
+
 def test_no_two_seals_are_alike():
     assert len({KEYS.seal(ME, b"same") for _ in range(50)}) == 50
 

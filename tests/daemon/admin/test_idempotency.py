@@ -1,7 +1,10 @@
 """A POST that is repeated with its Idempotency-Key is done once."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
+from actors.messages.access import Asked
 from tests.daemon.admin.conftest import TOKEN
 from tests.daemon.store.rows import ask
 
@@ -48,3 +51,46 @@ async def test_what_was_refused_may_be_sent_again_and_a_key_must_be_one(face):
         assert (await invite(face, key))[0] == 400
     # Reading needs none, and isn't hindered by one.
     assert (await face.get("/users", headers={"Idempotency-Key": "a"}))[0] == 200
+
+
+async def test_a_restart_forgets_nothing_and_the_answers_lie_sealed(face, dsn):
+    code, first, _ = await invite(face, "a")
+    await face.server.stop()
+    await face.server.start()
+    again = await invite(face, "a")
+    assert (again[0], again[1], again[2]["Idempotent-Replayed"]) == (code, first, "true")
+    assert len(await ask(dsn, "SELECT 1 FROM invites")) == 1
+    ((sealed,),) = await ask(dsn, "SELECT sealed FROM repeats")
+    assert first["code"].encode() not in sealed
+
+
+async def test_what_was_being_done_when_the_daemon_ended_isn_t_done_again(face, store, dsn):
+    asked = sha256(b"/invites\n{}").digest()
+    assert await store.repeats.begin("peer 127.0.0.1", "a", asked, datetime.now(UTC)) is None
+    code, problem, _ = await invite(face, "a")
+    assert (code, "GET /jobs" in problem["detail"]) == (409, True)
+    assert await ask(dsn, "SELECT 1 FROM invites") == []
+    assert (await invite(face, "a", {"uses": 2}))[0] == 422
+
+
+async def test_an_answer_that_no_key_opens_is_neither_told_nor_made_anew(face, dsn):
+    await invite(face, "a")
+    await ask(dsn, "UPDATE repeats SET sealed = overlay(sealed PLACING 'x' FROM 30) RETURNING 1")
+    code, problem, _ = await invite(face, "a")
+    assert (code, "master key" in problem["detail"]) == (409, True)
+    assert len(await ask(dsn, "SELECT 1 FROM invites")) == 1
+
+
+async def test_a_key_is_new_again_after_a_day(store):
+    now = datetime.now(UTC)
+    repeats, one, other = store.repeats, bytes(32), bytes([1] * 32)
+    assert await repeats.begin("who", "old", one, now - timedelta(days=1, seconds=1)) is None
+    await repeats.end("who", "old", b"answer")
+    assert await repeats.begin("who", "young", one, now - timedelta(hours=23)) is None
+    await repeats.end("who", "young", b"answer")
+    known = await repeats.begin("who", "young", other, now)
+    assert repeats.open("who", "young", known.sealed) == b"answer"
+    assert await repeats.begin("who", "old", other, now) is None
+    assert await repeats.begin("who", "old", other, now) == Asked(asked=other, sealed=None)
+    assert await repeats.begin("who", "third", one, now - timedelta(days=2)) is None
+    assert (await repeats.forget(now), await repeats.forget(now)) == (1, 0)
