@@ -308,8 +308,10 @@ class Alerts(Protocol):
 
     async def mark_told(self, alert_ids: Iterable[int]) -> None: ...
 
-    async def page(self, *, ended: bool, limit: int) -> Sequence[AlertRow]:
-        """The open ones, the last met first; with ``ended`` the others after them."""
+    async def one(self, alert_id: int) -> AlertRow | None: ...
+
+    async def page(self, *, ended: bool, after: int | None = None, limit: int) -> Sequence[AlertRow]:
+        """The open ones, the last met first; with ``ended`` the others after them. Those listed after ``after``."""
 
 
 class People(Protocol):
@@ -327,7 +329,7 @@ class People(Protocol):
     async def invite(self, new: NewInvite) -> Invite:
         """Keep an invite; of its code only the digest."""
 
-    async def invites(self, *, limit: int) -> tuple[Invite, ...]:
+    async def invites(self, *, before_id: int, limit: int) -> tuple[Invite, ...]:
         """The last made first."""
 
     async def revoke(self, invite_id: int) -> bool:

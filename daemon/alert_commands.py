@@ -8,8 +8,9 @@ from daemon.options import Target, daemon_options, show
 @click.command()
 @click.option("--ended", is_flag=True, help="Also those that are over.")
 @click.option("--close", "number", type=click.IntRange(min=1), help="Say that this one is dealt with.")
+@click.option("--after", type=click.IntRange(min=1), help="Only those that are listed after this one.")
 @daemon_options
-def alerts(target: Target, number: int | None, *, ended: bool, as_json: bool) -> None:
+def alerts(target: Target, number: int | None, after: int | None, *, ended: bool, as_json: bool) -> None:
     """List what needs a look: floods, dead keys, lost channels, refusals.
 
     Those that are not over, the last met first. Exits 0 whether or not there is any.
@@ -21,7 +22,7 @@ def alerts(target: Target, number: int | None, *, ended: bool, as_json: bool) ->
         else:
             click.echo(f"Alert {number} is over since {closed['ended_at']}.")
         return
-    document = target.daemon().get("/alerts", {"ended": "true" if ended else None}).document
+    document = target.daemon().get("/alerts", {"ended": "true" if ended else None, "after": after}).document
     if as_json:
         show(document)
         return
@@ -34,3 +35,5 @@ def alerts(target: Target, number: int | None, *, ended: bool, as_json: bool) ->
         )
     if not document["alerts"]:
         click.echo("No alerts.")
+    if document["next_after"] is not None:
+        click.echo(f"There are more: --after {document['next_after']}", err=True)

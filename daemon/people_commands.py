@@ -118,10 +118,11 @@ def create(target: Target, role: str, plan: str, uses: int, expires: str, *, as_
 
 
 @invite.command("list")
+@click.option("--before", type=click.IntRange(min=1), help="Only invites with a smaller number.")
 @daemon_options
-def list_(target: Target, *, as_json: bool) -> None:
+def list_(target: Target, before: int | None, *, as_json: bool) -> None:
     """List the invites, the last made first; codes aren't kept."""
-    document = target.daemon().get("/invites").document
+    document = target.daemon().get("/invites", {"before_id": before}).document
     if as_json:
         show(document)
         return
@@ -131,6 +132,8 @@ def list_(target: Target, *, as_json: bool) -> None:
             f"Invite {each['id']}: role={each['role']}, plan={each['plan']}, left={each['uses_left']}/{each['uses']}, "
             f"expires={each['expires_at']}{revoked}"
         )
+    if document["next_before_id"] is not None:
+        click.echo(f"There are more: --before {document['next_before_id']}", err=True)
 
 
 @invite.command()

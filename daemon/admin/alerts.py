@@ -1,4 +1,4 @@
-"""``GET /alerts``: what an operator has to know."""
+"""Alerts: what an operator has to know."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from actors.alerts import KEY
 from actors.messages.alerts import AlertRow, CloseAlert
 from daemon.admin.access import Role
 from daemon.admin.asking import STORE, ask, query, respond
-from daemon.admin.params import OneOf, page_limit
+from daemon.admin.params import OneOf, Whole, page_limit
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
@@ -18,19 +18,27 @@ DIGITS = 19
 ENDED = OneOf(
     name="ended", about="Whether those that are over are listed too.", words=("true", "false"), default="false"
 )
+AFTER = Whole(name="after", about="Only those that are listed after the alert of this number.", low=1)
 LIMIT = page_limit(MOST, 100)
 
 
 async def alerts(request: web.Request) -> web.Response:
     """Those that aren't over, the last met first; with ``ended=true`` also those that are, after them."""
     params = query(request)
-    ended = ENDED.given(params) == "true"
-    return respond(AlertsTold(alerts=tuple(await request.app[STORE].alerts.page(ended=ended, limit=LIMIT.of(params)))))
+    ended, after, limit = ENDED.given(params) == "true", AFTER.given(params), LIMIT.of(params)
+    store = request.app[STORE].alerts
+    if after is not None and await store.one(after) is None:
+        raise _unknown(str(after))
+    found = tuple(await store.page(ended=ended, after=after, limit=limit))
+    more = found[-1].alert_id if len(found) == limit else None
+    return respond(AlertsTold(alerts=found, next_after=more))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertsTold:
     alerts: tuple[AlertRow, ...]
+    next_after: int | None
+    """Where the next page begins; None on the last one."""
 
 
 async def close(request: web.Request) -> web.Response:
@@ -40,11 +48,15 @@ async def close(request: web.Request) -> web.Response:
     alert_id = int(number) if number.isascii() and number.isdigit() and len(number) < DIGITS else 0
     row = await ask(request, KEY, CloseAlert(alert_id=alert_id))
     if row is None:
-        raise Problem(404, f"There is no alert {number[:40]!r}: GET /alerts lists them")
+        raise _unknown(number)
     return respond(row)
 
 
+def _unknown(number: str) -> Problem:
+    return Problem(404, f"There is no alert {number[:40]!r}: GET /alerts lists them")
+
+
 ROUTES = (
-    Route("GET", "/alerts", alerts, Role.VIEWER, AlertsTold, query=(ENDED, LIMIT)),
+    Route("GET", "/alerts", alerts, Role.VIEWER, AlertsTold, query=(ENDED, AFTER, LIMIT)),
     Route("POST", "/alerts/{alert_id}/close", close, Role.OPERATOR, AlertRow),
 )

@@ -119,9 +119,7 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
-    """Text, which its reader judges."""
-
+class _Text:
     name: str
     about: str
     required: bool = False
@@ -129,23 +127,18 @@ class Words:
     @property
     def schema(self) -> dict[str, Any]:
         return {"type": "string"}
+
+
+class Words(_Text):
+    """Text, which its reader judges."""
 
     def of(self, params: Mapping[str, str]) -> str:
         """Empty where it is missing."""
         return params.get(self.name, "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Switch:
+class Switch(_Text):
     """Is given, whatever it says, or isn't."""
-
-    name: str
-    about: str
-    required: bool = False
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        return {"type": "string"}
 
     def of(self, params: Mapping[str, str]) -> bool:
         return self.name in params
@@ -157,6 +150,10 @@ CHANNEL = Words(name="channel", about="A channel's name, @name, t.me/name or id.
 
 def after_id(about: str) -> Whole:
     return Whole(name="after_id", about=about, default=0)
+
+
+def before_id(about: str) -> Whole:
+    return Whole(name="before_id", about=about, low=1, default=INT64_MAX)
 
 
 def page_limit(most: int, default: int) -> Whole:

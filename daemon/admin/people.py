@@ -16,7 +16,7 @@ from config.values import parse_duration
 from daemon.admin.access import Role
 from daemon.admin.asking import STORE, ask, query, respond, settings_of, user_id
 from daemon.admin.bodies import Body, Text, body
-from daemon.admin.params import Whole
+from daemon.admin.params import Whole, before_id, page_limit
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 from daemon.admin.signin import SIGN_IN, TIMEOUT
@@ -25,7 +25,8 @@ from daemon.admin.users import User, told
 CODE_BYTES = 16
 LONGEST = timedelta(weeks=52)
 USES_MOST = 10_000
-LISTED = 1000
+BEFORE = before_id("Only invites with a smaller id.")
+LIMIT = page_limit(1000, 1000)
 POSTS = Whole(
     name="posts", about="1: delete the posts too of channels that nobody else follows.", low=0, high=1, default=0
 )
@@ -83,6 +84,8 @@ class InviteMade(InviteTold):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invites:
     invites: tuple[InviteTold, ...]
+    next_before_id: int | None
+    """Where older ones begin; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +155,12 @@ async def invite(request: web.Request) -> web.Response:
 
 
 async def invites(request: web.Request) -> web.Response:
-    """The newest invites, those that are over too."""
-    query(request)
-    found = await request.app[STORE].people.invites(limit=LISTED)
-    return respond(Invites(invites=tuple(InviteTold(**_fields(each)) for each in found)))
+    """The newest first, those that are over too; older ones before ``next_before_id``."""
+    params = query(request)
+    limit = LIMIT.of(params)
+    found = await request.app[STORE].people.invites(before_id=BEFORE.of(params), limit=limit)
+    more = found[-1].invite_id if len(found) == limit else None
+    return respond(Invites(invites=tuple(InviteTold(**_fields(each)) for each in found), next_before_id=more))
 
 
 async def revoke(request: web.Request) -> web.Response:
@@ -204,7 +209,7 @@ ROUTES = (
     Route("POST", "/users/{user_id}/disable", disable, Role.OPERATOR, User, problems=(409,)),
     Route("POST", "/users/{user_id}/enable", enable, Role.OPERATOR, User, problems=(409,)),
     Route("DELETE", "/users/{user_id}", remove, Role.OPERATOR, Removed, query=(POSTS,), problems=(409,)),
-    Route("GET", "/invites", invites, Role.OPERATOR, Invites),
+    Route("GET", "/invites", invites, Role.OPERATOR, Invites, (BEFORE, LIMIT)),
     Route("POST", "/invites", invite, Role.OPERATOR, InviteMade, body=InviteWish, status=(201,)),
     Route("DELETE", "/invites/{invite_id}", revoke, Role.OPERATOR, Revoked),
 )

@@ -16,7 +16,7 @@ from daemon.admin.access import Role
 from daemon.admin.admission import DOOR, WHO
 from daemon.admin.asking import STORE, query, respond
 from daemon.admin.bodies import Body, body
-from daemon.admin.params import INT64_MAX, Whole, after_id, page_limit
+from daemon.admin.params import after_id, before_id, page_limit
 from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
@@ -24,7 +24,7 @@ BYTES = 32
 LONGEST = timedelta(days=3650)
 AFTER = after_id("Only tokens with a larger id.")
 LIMIT = page_limit(1000, 1000)
-BEFORE = Whole(name="before_id", about="Only what came before this.", low=1, default=INT64_MAX)
+BEFORE = before_id("Only what came before this.")
 AUDIT_LIMIT = page_limit(1000, 100)
 _NAME = re.compile(r"[\w .@-]{1,60}")
 

@@ -21,9 +21,12 @@ WHERE ended_at IS NULL AND kind = $1 AND account_id IS NOT DISTINCT FROM $2 AND 
 _COUNTS = "SELECT kind, count(*)::int FROM alerts WHERE ended_at IS NULL GROUP BY kind"
 _ROW = "id AS alert_id, kind, account_id, channel_id, cause, count, first_at, last_at, ended_at"
 _CLOSE = f"UPDATE alerts SET ended_at = coalesce(ended_at, now()) WHERE id = $1 RETURNING {_ROW}"  # noqa: S608 - columns
+_ONE = f"SELECT {_ROW} FROM alerts WHERE id = $1"  # noqa: S608 - columns
 _PAGE = f"""
 SELECT {_ROW} FROM alerts
-WHERE ended_at IS NULL OR $1 ORDER BY ended_at IS NOT NULL, last_at DESC LIMIT $2
+WHERE (ended_at IS NULL OR $1) AND ($2::bigint IS NULL OR (ended_at IS NULL, last_at, id) < (
+    SELECT ended_at IS NULL, last_at, id FROM alerts WHERE id = $2
+)) ORDER BY ended_at IS NULL DESC, last_at DESC, id DESC LIMIT $3
 """  # noqa: S608 - columns
 
 
@@ -54,13 +57,18 @@ class StoredAlerts:
             row = await connection.fetchrow(_CLOSE, alert_id)
         return None if row is None else AlertRow(**dict(row))
 
+    async def one(self, alert_id: int) -> AlertRow | None:
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(_ONE, alert_id)
+        return None if row is None else AlertRow(**dict(row))
+
     async def open_counts(self) -> dict[str, int]:
         async with self._database.reading() as connection:
             return {row[0]: row[1] for row in await connection.fetch(_COUNTS)}
 
-    async def page(self, *, ended: bool, limit: int) -> tuple[AlertRow, ...]:
+    async def page(self, *, ended: bool, after: int | None = None, limit: int) -> tuple[AlertRow, ...]:
         async with self._database.reading() as connection:
-            return tuple(AlertRow(**dict(row)) for row in await connection.fetch(_PAGE, ended, limit))
+            return tuple(AlertRow(**dict(row)) for row in await connection.fetch(_PAGE, ended, after, limit))
 
     async def untold(self, before: datetime, *, limit: int) -> tuple[AlertRow, ...]:
         async with self._database.reading() as connection:

@@ -17,7 +17,7 @@ _INVITE = """
 INSERT INTO invites (digest, role, plan, uses, uses_left, created_by, expires_at) VALUES ($1, $2, $3, $4, $4, $5, $6)
 """
 _ROW = "id AS invite_id, role, plan, uses, uses_left, created_by, created_at, expires_at, revoked_at"
-_INVITES = f"SELECT {_ROW} FROM invites ORDER BY id DESC LIMIT $1"  # noqa: S608 - columns
+_INVITES = f"SELECT {_ROW} FROM invites WHERE id < $1 ORDER BY id DESC LIMIT $2"  # noqa: S608 - columns
 _REVOKE = "UPDATE invites SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING id"
 # Whoever comes with the same code waits here until the one before has used it or not.
 _HELD = f"SELECT {_ROW} FROM invites WHERE digest = $1 FOR UPDATE"  # noqa: S608 - columns
@@ -87,9 +87,9 @@ class StoredPeople:
         assert row is not None, "an INSERT returns what it inserted"
         return Invite(**dict(row))
 
-    async def invites(self, *, limit: int) -> tuple[Invite, ...]:
+    async def invites(self, *, before_id: int, limit: int) -> tuple[Invite, ...]:
         async with self._database.reading() as connection:
-            return tuple(Invite(**dict(row)) for row in await connection.fetch(_INVITES, limit))
+            return tuple(Invite(**dict(row)) for row in await connection.fetch(_INVITES, before_id, limit))
 
     async def revoke(self, invite_id: int) -> bool:
         async with self._database.writing() as connection:

@@ -59,8 +59,15 @@ async def test_an_invite_is_made_listed_without_its_code_and_revoked(people, sto
     assert len(code) >= 20
     (listed,) = (await people.get("/invites"))[1]["invites"]
     assert listed == made
+    later = [(await people.ask("POST", "/invites", json={}))[1]["id"] for _ in range(2)]
+    pages, before = [], ""
+    while before is not None:
+        page = (await people.get(f"/invites?limit=2{before}"))[1]
+        pages.append([each["id"] for each in page["invites"]])
+        before = page["next_before_id"] and f"&before_id={page['next_before_id']}"
+    assert pages == [[later[1], later[0]], [made["id"]]]
     assert (await people.ask("DELETE", f"/invites/{made['id']}"))[0] == 200
-    assert (await people.get("/invites"))[1]["invites"][0]["revoked_at"] is not None
+    assert (await people.get("/invites"))[1]["invites"][-1]["revoked_at"] is not None
     for wrong in ("404", "x", "9" * 30):
         assert (await people.ask("DELETE", f"/invites/{wrong}"))[0] == 404
 

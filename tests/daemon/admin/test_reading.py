@@ -287,7 +287,17 @@ async def test_alerts_that_aren_t_over_come_first_and_an_operator_closes_them(fa
     assert [one["kind"] for one in (await face.get("/alerts"))[1]["alerts"]] == ["refused"]
     every = (await face.get("/alerts?ended=true"))[1]["alerts"]
     assert [one["kind"] for one in every] == ["refused", "channel_private"]
+    # The same by pages of one, though what was met again has moved to the front.
+    await filled.alerts.raise_alert(RaiseAlert(kind="frozen", account_id=USER, cause="appeal"))
+    await filled.alerts.raise_alert(RaiseAlert(kind="refused", account_id=USER, cause="messages.getHistory: X"))
+    pages, after = [], ""
+    while after is not None:
+        page = (await face.get(f"/alerts?ended=true&limit=1{after}"))[1]
+        pages.append([one["kind"] for one in page["alerts"]])
+        after = page["next_after"] and f"&after={page['next_after']}"
+    assert pages == [["refused"], ["frozen"], ["channel_private"], []]
+    assert (await face.get("/alerts?after=999"))[0] == 404
     for unknown in ("0", "999", "x", "9" * 30, "²"):
         assert (await face.post(f"/alerts/{unknown}/close"))[0] == 404
-    for bad in ("ended=yes", "limit=0", "limit=1001", "kind=x"):
+    for bad in ("ended=yes", "after=0", "limit=0", "limit=1001", "kind=x"):
         assert (await face.get(f"/alerts?{bad}"))[0] == 400
