@@ -28,6 +28,7 @@ from actors.neighbours import ASK_FAULTS, or_again, post
 from actors.ports import Blobs, Media
 from actors.runtime.actor import TaskActor
 from actors.runtime.message import Request
+from actors.runtime.owner import LoopOwner
 from actors.runtime.ref import Ref
 from actors.wanted import Batch, Rules, plan, why_skipped
 from config.model import Media as Settings
@@ -54,6 +55,10 @@ REST = 5.0
 """Seconds for which an account is left alone after a passing fault."""
 UNREAD = timedelta(minutes=1)
 """Until a file is looked at again whose channel nobody reads."""
+AT_ONCE = 1000
+"""Blobs removed between two downloads that are put in place."""
+REMOVING = 30.0
+"""Seconds for which somebody waits until blobs are removed; it goes on without him."""
 FULL = 60.0
 """Seconds for which nothing is fetched where it can't be kept."""
 
@@ -70,10 +75,21 @@ class Fill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveUnused(Request[int]):
-    """Remove blobs that no post carries any more, at most a thousand; how many."""
+    """Remove the blobs that no post carries any more; how many those were."""
 
 
 DownloaderMessage = Look | Fill | RemoveUnused
+
+
+async def remove_unused(owner: LoopOwner) -> None:
+    """Have the blobs removed that no post carries any more. Where no files are fetched, nobody removes any."""
+    ref = owner.get(KEY)
+    if ref is None:
+        return
+    try:
+        await ref.call(RemoveUnused(), timeout=REMOVING)
+    except ASK_FAULTS as error:
+        logger.info("files that no post carries any more are removed later: %s", error)
 
 
 class FileBroken(Exception):
@@ -281,8 +297,15 @@ class Downloader(TaskActor):
         log.emit(log.FILE_FAILED, file_key=file_key, message_id=message_id, channel_id=channel_id, cause=cause)
 
     async def _remove_unused(self) -> int:
-        async with self._placing:
-            unused = await self._media.release_unused(1000)
-            for sha256 in unused:
-                await self._blobs.remove(sha256)
-        return len(unused)
+        """The rows first: a blob without a row is waste, a row without its blob a loss."""
+        removed, unused = 0, AT_ONCE
+        while unused == AT_ONCE:
+            async with self._placing:
+                names = await self._media.release_unused(AT_ONCE)
+                for sha256 in names:
+                    await self._blobs.remove(sha256)
+            unused = len(names)
+            removed += unused
+        if removed:
+            log.emit(log.FILES_REMOVED, count=removed)
+        return removed

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from actors import log
 from actors.channel import key_of
+from actors.downloader import remove_unused
 from actors.errors import StoreUnavailable
 from actors.messages.channel import Begun
 from actors.messages.ids import AccountId
@@ -65,6 +66,7 @@ class Keeper(TaskActor):
                 await self._let_go(row, keep)
         except StoreUnavailable as error:
             logger.info("old posts are let go later: %s", error)
+        await remove_unused(self.owner)
 
     async def _let_go(self, row: ChannelRow, keep: timedelta) -> None:
         retention = self._store.retention

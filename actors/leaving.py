@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from actors import log
 from actors.channel import key_of
+from actors.downloader import remove_unused
 from actors.errors import SessionRejected, UserNotSignedIn, UserUnknown
 from actors.messages.ids import AccountId, AccountState
 from actors.messages.people import Removed
@@ -112,5 +113,7 @@ class Leaving:
                 with suppress(ActorMissing):
                     await self._owner.find("channels").call(StopChild(key=key_of(channel_id)), timeout=STOP_WITHIN)
         deleted = await people.remove(account_id, alone if posts else ())
+        if posts:
+            await remove_unused(self._owner)
         log.emit(log.USER_REMOVED, account_id=account_id, channels=len(alone), posts=deleted)
         return Removed(user_id=account_id, signed_out=signed_out, channels=len(alone), posts=deleted)

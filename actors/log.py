@@ -264,6 +264,12 @@ POSTS_EXPIRED = _event(
     en="🧹 {channel}: let go of {count} posts older than {days} days",
     also=("channel_id",),
 )
+FILES_REMOVED = _event(
+    "files_removed",
+    logger="telewarden",
+    ru="🧹 Удалено файлов, которых больше нет ни в одном посте: {count}",
+    en="🧹 Removed {count} files that no post carries any more",
+)
 AUDITED = _event(
     "audited",
     logger="telewarden",

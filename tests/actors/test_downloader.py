@@ -1,16 +1,18 @@
 """Files of posts from the data centre into the store: the whole tree, a real database, a real folder."""
 
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from hashlib import sha256
 
 import pytest
 
 from actors import downloader, log
 from actors.downloader import Look, RemoveUnused
+from actors.keeper import Keeper
 from actors.messages.account import PART
 from actors.runtime.owner import LoopOwner
 from actors.supervisor import Parts, Root
-from config.model import Collection, Media, MediaRule, Settings
+from config.model import Collection, Media, MediaRule, Retention, Settings
 from daemon.media.folder import FolderBlobs
 from sandbox.client import Sandbox
 from sandbox.world import OTHER_DC_ID
@@ -345,6 +347,29 @@ async def test_blobs_that_no_post_carries_are_removed_on_request(tree):
     assert await ref.call(RemoveUnused()) == 1
     assert await tree.blobs.read(row.sha256) is None
     assert await tree.store.media.blob(row.sha256) is None
+
+
+async def test_files_go_with_the_posts_that_are_let_go_and_no_others(tree):
+    channel = tree.public
+    old, young = publish(tree.sandbox, channel, "photo"), publish(tree.sandbox, channel, "photo")
+    await tree.run({"channel": str(channel)})
+    gone, kept = await tree.settled(channel, old), await tree.settled(channel, young)
+    days = timedelta(days=30)
+    await ask(
+        tree.dsn,
+        "UPDATE posts SET date = now() - CASE WHEN message_id > $1 THEN '0' ELSE 2 * $2::interval END",
+        old,
+        days,
+    )
+    Keeper.start(store=tree.store, rules=(Retention(keep=days),), groups=(), metrics=tree.metrics, key="keeper")
+
+    async def is_gone():
+        return await tree.blobs.read(gone.sha256) is None
+
+    await tree.until(is_gone)
+    assert await tree.store.media.blob(gone.sha256) is None
+    assert len(await tree.content(kept.sha256)) == kept.size
+    assert list(await tree.files(channel)) == [young]
 
 
 def test_the_waits_between_attempts_make_a_day():
