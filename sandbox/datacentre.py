@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any, Self
 
 from telethon.crypto import AuthKey as ClientKey
@@ -142,7 +142,7 @@ class DataCentre:
     @cached_property
     def server_key(self) -> ServerKey:
         """Made when first needed: ready sessions never ask for it, and making one takes a tenth of a second."""
-        return self._state.server_key() if self._state else ServerKey.generate()
+        return self._state.server_key() if self._state else _passing_key()
 
     @property
     def address(self) -> str:
@@ -477,6 +477,12 @@ class DataCentre:
         post = channel.posts[post_id]
         if not post.service:
             self.count(channel, post_id, views=post.views + self._random.randrange(1, 50))
+
+
+@cache
+def _passing_key() -> ServerKey:
+    """Of a data centre that isn't kept: one for all that a process runs."""
+    return ServerKey.generate()
 
 
 def _report(task: asyncio.Task[None]) -> None:

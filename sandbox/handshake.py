@@ -20,6 +20,7 @@ from sandbox.crypto import (
     ige_decrypt,
     ige_encrypt,
     nonce_keys,
+    power,
 )
 from sandbox.envelope import UnknownConstructorError, read_object
 
@@ -128,7 +129,7 @@ class Handshake:
         g_b = int.from_bytes(inner.g_b, "big")
         if not _SAFE <= g_b <= DH_PRIME - _SAFE:
             raise HandshakeError("g_b isn't within the safe range")
-        auth_key = pow(g_b, self._secret, DH_PRIME).to_bytes(KEY_BYTES, "big")
+        auth_key = power(g_b, self._secret, DH_PRIME).to_bytes(KEY_BYTES, "big")
         aux = sha1(auth_key, usedforsecurity=False).digest()[:8]
         proof = sha1(self._new_nonce + b"\x01" + aux, usedforsecurity=False).digest()[4:20]
         reply = types.DhGenOk(self._nonce, self._server_nonce, int.from_bytes(proof, "little", signed=True))
@@ -139,6 +140,6 @@ class Handshake:
 def _secret_and_public() -> tuple[int, int]:
     while True:
         secret = secrets.randbits(2048)
-        public = pow(DH_GENERATOR, secret, DH_PRIME)
+        public = power(DH_GENERATOR, secret, DH_PRIME)
         if _SAFE <= public <= DH_PRIME - _SAFE:
             return secret, public

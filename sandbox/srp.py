@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass, field
 from hashlib import pbkdf2_hmac, sha256
 
-from sandbox.crypto import DH_GENERATOR, DH_PRIME, KEY_BYTES
+from sandbox.crypto import DH_GENERATOR, DH_PRIME, KEY_BYTES, power
 
 ROUNDS = 100_000
 """Of PBKDF2, about a tenth of a second."""
@@ -38,7 +38,7 @@ def make_verifier(password: str, salt1: bytes, salt2: bytes) -> Verifier:
     inner = _hash(salt2, _hash(salt1, password.encode(), salt1), salt2)
     slow = pbkdf2_hmac("sha512", inner, salt1, ROUNDS)
     x = int.from_bytes(_hash(salt2, slow, salt2), "big")
-    return Verifier(salt1, salt2, pow(DH_GENERATOR, x, DH_PRIME))
+    return Verifier(salt1, salt2, power(DH_GENERATOR, x, DH_PRIME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Challenge:
     def make(cls, verifier: Verifier) -> "Challenge":
         while True:
             secret = secrets.randbits(2048)
-            share = pow(DH_GENERATOR, secret, DH_PRIME)
+            share = power(DH_GENERATOR, secret, DH_PRIME)
             # Clients refuse a share that is much smaller than the prime, or much closer to it.
             if share.bit_length() > 2048 - 64 < (DH_PRIME - share).bit_length():
                 break
@@ -70,7 +70,7 @@ class Challenge:
         if len(share) > KEY_BYTES or not 0 < a < DH_PRIME:
             raise ValueError("A isn't within the prime")
         u = int.from_bytes(_hash(_padded(a), _padded(self.public)), "big")
-        s = pow(a * pow(self.verifier.number, u, DH_PRIME), self.secret, DH_PRIME)
+        s = power(a * power(self.verifier.number, u, DH_PRIME), self.secret, DH_PRIME)
         salts = _hash(self.verifier.salt1), _hash(self.verifier.salt2)
         expected = _hash(_MASK, *salts, _padded(a), _padded(self.public), _hash(_padded(s)))
         return hmac.compare_digest(expected, proof)

@@ -1,6 +1,8 @@
 """The API's description: for programs as OpenAPI, for people as one page without a script."""
 
+import asyncio
 import json
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -26,24 +28,30 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "no-referrer",
 }
-DOCUMENT = web.AppKey("openapi", dict[str, Any])
 
 
-def prepare(app: web.Application) -> None:
-    """Describe the routes that were added so far."""
-    app[DOCUMENT] = openapi.described(dict.fromkeys(app[ROUTE_OF].values()))
+@cache
+def _described(routes: tuple[Route, ...]) -> tuple[bytes, str]:
+    """As JSON and as a page: both are the same as long as the program runs."""
+    document = openapi.described(routes)
+    return orjson.dumps(document), drawn(document)
+
+
+async def _of(request: web.Request) -> tuple[bytes, str]:
+    # Some tenths of a second, which neither the start nor the loop need wait for.
+    return await asyncio.to_thread(_described, tuple(dict.fromkeys(request.app[ROUTE_OF].values())))
 
 
 async def description(request: web.Request) -> web.Response:
     """This description, as OpenAPI 3.1."""
     query(request)
-    return web.Response(body=orjson.dumps(request.app[DOCUMENT]), content_type=JSON)
+    return web.Response(body=(await _of(request))[0], content_type=JSON)
 
 
 async def page(request: web.Request) -> web.Response:
     """This description, to be read."""
     query(request)
-    return web.Response(text=drawn(request.app[DOCUMENT]), content_type="text/html", headers=HEADERS)
+    return web.Response(text=(await _of(request))[1], content_type="text/html", headers=HEADERS)
 
 
 async def style(request: web.Request) -> web.Response:

@@ -120,7 +120,6 @@ def build_app(
     app.on_shutdown.append(_end_waits)
     app.on_cleanup.append(forget)
     check_roles(app)
-    manual.prepare(app)
     return app
 
 
