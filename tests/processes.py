@@ -17,6 +17,11 @@ SIGNED_IN = "🔑"
 ROOT = Path(__file__).resolve().parent.parent
 
 
+async def breathe():
+    """Between two questions: asked without a pause they take a whole core from whoever is waited for."""
+    await asyncio.sleep(0.01)
+
+
 class Process:
     """A child whose stderr is kept line by line, so that a test can wait for a line instead of sleeping."""
 

@@ -5,24 +5,25 @@ import signal
 
 import pytest
 
-from tests.processes import DaemonProcess, SandboxProcess
+from tests.processes import DaemonProcess, SandboxProcess, breathe
 from tests.test_ledger import posts_of
 
 POSTS = 5_000
 
 
 async def until_between(daemon, job_id, low, within=60):
-    """The job once it has brought that many posts; each question is a round trip to a process that works meanwhile."""
+    """The job once it has brought that many posts."""
     async with asyncio.timeout(within):
         while (job := await daemon.get(f"/jobs/{job_id}"))["posts_added"] < low:
             assert job["state"] in {"queued", "running"}, job
+            await breathe()
         return job
 
 
 async def until_done(daemon, job_id, within=120):
     async with asyncio.timeout(within):
         while (job := await daemon.get(f"/jobs/{job_id}"))["state"] in {"queued", "running"}:
-            pass
+            await breathe()
         return job
 
 

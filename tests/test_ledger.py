@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.processes import DaemonProcess, SandboxProcess
+from tests.processes import DaemonProcess, SandboxProcess, breathe
 
 CHANNELS, ACCOUNTS, POSTS = 20, 3, 10_000
 
@@ -15,10 +15,10 @@ async def stored(daemon):
 
 
 async def until_stored(daemon, wanted, within=60):
-    """Ask until that many posts are stored: each question is a round trip to a process that works meanwhile."""
+    """Ask until that many posts are stored."""
     async with asyncio.timeout(within):
         while (held := await stored(daemon)) < wanted:
-            pass
+            await breathe()
         return held
 
 

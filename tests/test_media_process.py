@@ -7,7 +7,7 @@ import aiohttp
 
 from sandbox import codec, files
 from tests.postgres import fresh_database
-from tests.processes import DaemonProcess
+from tests.processes import DaemonProcess, breathe
 
 
 def content_of(row):
@@ -29,10 +29,10 @@ async def rows_of(daemon):
 
 
 async def until(daemon, true, within=90):
-    """Ask over HTTP until it is so; the answers take time, nobody sleeps."""
+    """Ask over HTTP until it is so."""
     async with asyncio.timeout(within):
         while not true(rows := await rows_of(daemon)):
-            pass
+            await breathe()
     return rows
 
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import yaml
 
-from tests.processes import ROOT, DaemonProcess, Process
+from tests.processes import ROOT, DaemonProcess, Process, breathe
 
 RULES = ROOT / "config" / "prometheus"
 DASHBOARD = ROOT / "config" / "grafana" / "telewarden.json"
@@ -105,8 +105,9 @@ async def test_prometheus_is_content_and_every_query_of_the_dashboard_answers(tm
             async with asyncio.timeout(60):
                 while not await watching.series("rate(telewarden_publish_to_commit_seconds_count[5s]) > 0"):
                     assert watching.process.returncode is None, watching.log
+                    await breathe()
                 while not await watching.series("count_over_time(up[10s]) > 5"):
-                    pass
+                    await breathe()
             silent = [(title, each) for title, each in queries() if not await watching.series(each)]
             assert not silent
             rules = (await watching.ask("rules"))["data"]["groups"][0]["rules"]

@@ -22,7 +22,7 @@ from actors.runtime.owner import LoopOwner
 from actors.supervisor import Parts, Root
 from config.model import Collection, Datacenter, Settings, Start
 from sandbox.client import Sandbox
-from tests.processes import http
+from tests.processes import breathe, http
 
 ALL = Start(policy="all")
 
@@ -82,10 +82,10 @@ class Tree:
         await self.owner.close()
 
     async def until(self, condition, within=20):
-        """Ask the database until the condition holds; every question is a round trip, so others get their turn."""
+        """Ask the database until the condition holds."""
         async with asyncio.timeout(within):
             while not await condition():
-                pass
+                await breathe()
 
     async def signed_in(self):
         async def all_active():

@@ -44,7 +44,6 @@ class Reader(FastTree):
         self.start(start=NEWEST, **collection)
 
         async def is_up():
-            await self.store.jobs.one("none")
             account = self.owner.get(f"account/{self.me.id}")
             return account is not None and (await account.call(DescribeAccount())).state == "active"
 

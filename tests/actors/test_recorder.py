@@ -16,6 +16,7 @@ from actors.runtime.owner import LoopOwner
 from sandbox.client import Sandbox
 from tests.actors.test_collection import Tree
 from tests.daemon.store.rows import NEWS, SPORT, ask, follow, membership, post, record
+from tests.processes import breathe
 
 SLOW = (
     "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END $$",
@@ -58,7 +59,7 @@ class Desk:
         """Until so many transactions wait for a lock."""
         async with asyncio.timeout(10):
             while await ask(self.dsn, WAITING) != [(count,)]:
-                pass
+                await breathe()
 
     async def stored(self):
         rows = await ask(self.dsn, "SELECT channel_id, count(*)::int FROM posts GROUP BY 1 ORDER BY 1")
@@ -131,7 +132,7 @@ async def test_what_is_being_written_at_the_end_is_written_all_the_same(desk):
         desk.recorder.stop(block=False)
         async with asyncio.timeout(10):
             while desk.recorder.is_alive() and await ask(desk.dsn, WAITING) == [(WRITERS,)]:
-                pass
+                await breathe()
     assert await desk.recorder.wait_stopped(10)
     assert await desk.stored() == {NEWS: 1199, SPORT: 599}
 

@@ -3,7 +3,6 @@
 A tree for each site; in it a channel for each row, with a reader and a standby of its own, and a fault for each reader.
 """
 
-import time
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from tests.adversity.error_table import ROWS, Row
 from tests.adversity.hours import hurried_tree
 from tests.adversity.storm import FastClock
 from tests.daemon.store.rows import ask
+from tests.processes import breathe
 
 FASTER = 20
 WINDOW = 110
@@ -163,9 +163,9 @@ async def whole(tree, within=30, but=frozenset()):
 
 async def watch(tree, seconds=WINDOW):
     """Let the daemon's seconds pass."""
-    until = time.monotonic() + seconds / FASTER
-    while time.monotonic() < until:
-        await tree.store.jobs.one("none")
+    until = tree.owner.clock.monotonic() + seconds
+    while tree.owner.clock.monotonic() < until:
+        await breathe()
 
 
 async def judge(tree, dsn, table, counts):

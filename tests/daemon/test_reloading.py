@@ -12,7 +12,7 @@ import pytest
 from config.document import MAX_BYTES
 from tests.daemon.store.rows import ask
 from tests.postgres import fresh_database
-from tests.processes import SIGNED_IN, DaemonProcess
+from tests.processes import SIGNED_IN, DaemonProcess, breathe
 
 SANDBOX = "sandbox: {enabled: true, accounts: 3, channels: 4, posts: 40, seed: 7}\n"
 BUSY = "sandbox: {enabled: true, accounts: 3, channels: 4, posts: 40, seed: 7, rate: 50}\n"
@@ -94,11 +94,11 @@ async def test_a_filter_says_what_it_drops_retention_what_it_lets_go_and_both_ho
 
     async with asyncio.timeout(20):
         while await subscriptions() != 1:
-            pass
+            await breathe()
         write(daemon, "collection: {follow: dialogs}\n")
         assert (await daemon.post("/reload"))["dropped_channels"] == 0
         while await subscriptions() != 4:
-            pass
+            await breathe()
     assert sign_ins(daemon) == before
 
     assert (await daemon.parse_all())["state"] == "success"

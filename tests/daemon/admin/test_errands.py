@@ -18,6 +18,7 @@ from config.model import Settings
 from tests.daemon.admin.conftest import NOW, Face
 from tests.daemon.store.rows import NEWS, SPORT, follow, membership
 from tests.daemon.test_cli import Telewarden
+from tests.processes import breathe
 
 
 class Told(TaskActor):
@@ -55,6 +56,7 @@ async def cover(store, low, high):
 
 async def until_running(face, job):
     while job["state"] == "queued":
+        await breathe()
         job = (await face.get(f"/jobs/{job['job_id']}"))[1]
     return job
 
@@ -176,7 +178,7 @@ async def test_a_verification_that_a_restart_met_has_failed(face, store, owner, 
     assert await ref.wait_stopped(5)
     Errands.start(store=store, metrics=Metrics(type(registry)()), rng=random.Random(3), key="errands")
     while (found := (await face.get(f"/jobs/{job['job_id']}"))[1])["state"] == "running":
-        pass
+        await breathe()
     assert (found["state"], found["error"]) == ("failed", "interrupted by a restart")
 
 

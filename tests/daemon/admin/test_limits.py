@@ -12,6 +12,7 @@ from actors.messages.rows import Pace
 from config.model import Settings
 from tests.actors.telegram.house import account_ids, fail, key_of, open_sandbox, place_of
 from tests.daemon.test_cli import Telewarden, telewarden  # noqa: F401 -- a fixture
+from tests.processes import breathe
 
 METHOD = "messages.getDialogs"
 
@@ -36,6 +37,7 @@ async def until(face, path, condition):
         code, answer, _ = await face.get(path)
         if code == 200 and condition(answer):
             return answer
+        await breathe()
 
 
 @pytest.mark.parametrize("reader", ["flooded"], indirect=True)

@@ -14,6 +14,7 @@ from daemon.store.owner import Claim, Holder, Ownership, refusal
 from daemon.store.state_lock import StateLock
 from daemon.store.store import open_store
 from tests.daemon.store.rows import DAY, NEWS, USER, ask, follow, membership, post, record
+from tests.processes import breathe
 
 HERE = Claim(host="here", boot_id="boot-1", pid=10, state="1:1")
 
@@ -101,6 +102,7 @@ async def test_a_take_over_waits_for_the_write_at_hand_but_a_heartbeat_doesnt(ds
             taking = asyncio.create_task(second.owner.take(lock, take_over=True))
             while not await ask(dsn, "SELECT 1 FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"):
                 assert not taking.done()
+                await breathe()
         assert await taking == Ownership(2, by_force=True)
 
 
