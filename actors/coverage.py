@@ -7,11 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.messages.ids import Span
+from actors.messages.rows import ChannelRow
 
 Coverage = tuple[Span, ...]
 
 PAGE = 100
 """Messages per page: the most that messages.getHistory gives."""
+
+
+def lacking(row: ChannelRow) -> int | None:
+    """How many of a channel's ids aren't known; None before its start is: then nobody knows what is to be had."""
+    return None if row.start_id is None else size(missing(row.covered, row.start_id, row.top_id))
 
 
 def normalise(spans: Iterable[Span]) -> Coverage:

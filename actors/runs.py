@@ -15,6 +15,8 @@ from config.model import Schedule
 Target = tuple[AccountId | None, str | None]
 """What runs once at a time: a user's channels, a schedule's own ones by its name, or with two None all."""
 ALL: Target = (None, None)
+JOBS_KEPT = 1000
+"""Jobs that have ended kept in memory; older ones are read from the store."""
 ERRORS_TOLD = 3
 """Causes that a job's error names; the rest is counted."""
 
@@ -111,6 +113,37 @@ class Run:
     names: dict[ChannelId, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     askers: list[tuple[Later[Job], Timer]] = field(default_factory=list)
+
+
+class Runs:
+    """The jobs that run, one of a target at a time, the schedules that wait for one, and the last that have ended."""
+
+    def __init__(self) -> None:
+        self.going: dict[JobId, Run] = {}
+        self.ended: dict[JobId, Job] = {}
+        self._of: dict[Target, JobId] = {}
+        self._waiting: dict[Target, Schedule] = {}
+
+    def of(self, target: Target) -> Run | None:
+        job_id = self._of.get(target)
+        return None if job_id is None else self.going[job_id]
+
+    def begin(self, run: Run) -> None:
+        self.going[run.job.job_id] = run
+        self._of[run.target] = run.job.job_id
+
+    def wait_for(self, target: Target, schedule: Schedule) -> None:
+        """It runs as soon as the run before it has ended; the last one that waits."""
+        self._waiting[target] = schedule
+
+    def end(self, run: Run, job: Job) -> Schedule | None:
+        """The run has ended as ``job``; who has waited for that."""
+        del self.going[job.job_id]
+        del self._of[run.target]
+        self.ended[job.job_id] = job
+        if len(self.ended) > JOBS_KEPT:
+            del self.ended[next(iter(self.ended))]
+        return self._waiting.pop(run.target, None)
 
 
 def unmet(names: frozenset[str], rows: Iterable[ChannelRow]) -> list[str]:

@@ -48,6 +48,7 @@ from actors.runs import (
     Run,
     RunAfter,
     RunOverdue,
+    Runs,
     StartRun,
     Target,
     WaitOver,
@@ -75,8 +76,6 @@ RUN_MOST = 3600.0
 READER_ATTEMPTS = 20
 READER_AGAIN = 1.0
 """Attempts, and seconds between them, to find the readers that are on their way back; then a job goes on without."""
-JOBS_KEPT = 1000
-"""Finished jobs kept in memory; older ones are read from the store."""
 LOOK_MOST = 30.0
 """Seconds between two looks at the wall clock: how long one that was set may pass unseen."""
 
@@ -128,11 +127,7 @@ class Scheduler(TaskActor):
         self._timer: Timer | None = None
         self._ahead = timedelta(0)
         """Of the wall clock to the time that went by, at the last look."""
-        self._runs: dict[JobId, Run] = {}
-        self._running: dict[Target, JobId] = {}
-        self._waiting: dict[Target, Schedule] = {}
-        """Schedules that run as soon as the run before them has ended."""
-        self._finished: dict[JobId, Job] = {}
+        self._runs = Runs()
 
     async def started(self) -> None:
         self._ahead = self._ahead_now()
@@ -156,7 +151,7 @@ class Scheduler(TaskActor):
             case ChannelParsed():
                 self.tell_self(message)
             case ChannelUp(channel_id=channel_id):
-                for job_id, run in self._runs.items():
+                for job_id, run in self._runs.going.items():
                     if channel_id in run.waiting:
                         self.tell_self(FindReaders(job_id=job_id, channel_ids=(channel_id,)))
             case _:
@@ -288,15 +283,15 @@ class Scheduler(TaskActor):
         self._metrics.firings.labels(result="skipped").inc()
 
     async def _parse_by(self, schedule: Schedule, target: Target) -> None:
-        running = self._running.get(target)
+        running = self._runs.of(target)
         if running is None:
             await self._accept("schedule", target, schedule)
             self._metrics.firings.labels(result="run").inc()
             return
         result = "waiting" if schedule.overlap == "wait" else "overlapped"
         if result == "waiting":
-            self._waiting[target] = schedule
-        log.emit(log.SCHEDULE_OVERLAPPED, schedule=schedule.name, job_id=running, overlap=schedule.overlap)
+            self._runs.wait_for(target, schedule)
+        log.emit(log.SCHEDULE_OVERLAPPED, schedule=schedule.name, job_id=running.job.job_id, overlap=schedule.overlap)
         self._metrics.firings.labels(result=result).inc()
 
     # --- accepting -------------------------------------------------------------------------------------------------
@@ -316,8 +311,8 @@ class Scheduler(TaskActor):
         return await self._running_or_new("user", (request.account_id, None))
 
     async def _running_or_new(self, kind: JobKind, target: Target) -> Job:
-        running = self._running.get(target)
-        return await self._accept(kind, target) if running is None else self._runs[running].job
+        running = self._runs.of(target)
+        return await self._accept(kind, target) if running is None else running.job
 
     async def _accept(self, kind: JobKind, target: Target, schedule: Schedule | None = None) -> Job:
         user_id, own = target
@@ -325,8 +320,7 @@ class Scheduler(TaskActor):
         job = Job(job_id=JobId(self._new_id()), kind=kind, user_id=user_id, state="queued", schedule=name)
         await self._store.jobs.save(job)
         only = names_of(schedule, self._groups) if schedule is not None and own is not None else None
-        self._runs[job.job_id] = Run(job=job, target=target, only=only)
-        self._running[target] = job.job_id
+        self._runs.begin(Run(job=job, target=target, only=only))
         log.emit(log.PARSE_TASK_CREATED, job_id=job.job_id)
         self.tell_self(StartRun(job_id=job.job_id))
         return job
@@ -334,7 +328,7 @@ class Scheduler(TaskActor):
     # --- running ---------------------------------------------------------------------------------------------------
 
     async def _start_run(self, job_id: JobId) -> None:
-        run = self._runs.get(job_id)
+        run = self._runs.going.get(job_id)
         if run is None:
             return  # cancelled before it began
         wanted = None
@@ -358,7 +352,7 @@ class Scheduler(TaskActor):
 
     async def _find_readers(self, find: FindReaders) -> None:
         """Let each reader read the heads of its channels; a reader that is on its way back is given some time."""
-        if find.job_id not in self._runs:
+        if find.job_id not in self._runs.going:
             return
         readers = await self.owner.find("roster").call(ReadersFor(channel_ids=find.channel_ids))
         for account_id, channel_ids in readers.by_account.items():
@@ -375,7 +369,7 @@ class Scheduler(TaskActor):
             self._fail_channel(find.job_id, channel_id, "no signed-in account can read it now")
 
     def _send_peek(self, batch: PeekBatch) -> None:
-        if batch.job_id in self._runs:
+        if batch.job_id in self._runs.going:
             self.spawn_task(self._peek(batch), name=f"heads for job {batch.job_id}")
 
     async def _peek(self, batch: PeekBatch) -> None:
@@ -392,7 +386,7 @@ class Scheduler(TaskActor):
         job_id = heads.batch.job_id
         for channel_id in heads.peeked.lost:
             post(self.owner, "roster", MembershipLost(account_id=heads.batch.account_id, channel_id=channel_id))
-        if job_id not in self._runs:
+        if job_id not in self._runs.going:
             return
         told = set()
         for head in heads.peeked.heads:
@@ -405,7 +399,7 @@ class Scheduler(TaskActor):
 
     def _take_failed_heads(self, failed: HeadsFailed) -> None:
         batch, error = failed.batch, failed.error
-        if batch.job_id not in self._runs:
+        if batch.job_id not in self._runs.going:
             return
         if isinstance(error, FloodWaited) and error.wait <= FLOOD_PATIENCE:
             self.tell_later(error.wait.total_seconds(), batch)
@@ -417,7 +411,7 @@ class Scheduler(TaskActor):
 
     def _cut_short(self, job_id: JobId) -> None:
         """Channels go on collecting; only this job stops waiting for them, so that the next run can begin."""
-        run = self._runs.get(job_id)
+        run = self._runs.going.get(job_id)
         for channel_id in tuple(run.waiting) if run is not None else ():
             self._fail_channel(job_id, channel_id, "it is still being collected")
 
@@ -425,7 +419,7 @@ class Scheduler(TaskActor):
         self.tell_self(ChannelParsed(job_id=job_id, channel_id=channel_id, error=cause))
 
     async def _take_parsed(self, parsed: ChannelParsed) -> None:
-        run = self._runs.get(parsed.job_id)
+        run = self._runs.going.get(parsed.job_id)
         if run is None or parsed.channel_id not in run.waiting:
             return
         summary = await self._store.jobs.summarize(run.job.user_id, parsed.channel_id)
@@ -450,26 +444,21 @@ class Scheduler(TaskActor):
             self.tell_self(FinishRun(job_id=parsed.job_id))
 
     async def _finish(self, job_id: JobId) -> None:
-        run = self._runs.get(job_id)
+        run = self._runs.going.get(job_id)
         if run is not None:
             await self._end(run, "failed" if run.errors else "success")
 
     async def _cancel(self, job_id: JobId) -> Job:
         """Ask nothing more for it. Its channels go on with what they were told: they are to be whole in any case."""
-        run = self._runs.get(job_id)
+        run = self._runs.going.get(job_id)
         return await self._describe(job_id) if run is None else await self._end(run, "cancelled")
 
     async def _end(self, run: Run, state: JobState) -> Job:
         job = replace(run.job, state=state, error=tell_errors(run.errors), finished_at=self.owner.clock.now())
         await self._store.jobs.save(job)
-        del self._runs[job.job_id]
-        del self._running[run.target]
-        waiting = self._waiting.pop(run.target, None)
+        waiting = self._runs.end(run, job)
         if waiting is not None and waiting.name in self._timetable:
             self.tell_self(RunAfter(schedule=self._timetable[waiting.name], target=run.target))
-        self._finished[job.job_id] = job
-        if len(self._finished) > JOBS_KEPT:
-            del self._finished[next(iter(self._finished))]
         whose: dict[str, Any] = {"job_id": job.job_id, "user_id": job.user_id, "schedule": job.schedule}
         if state == "cancelled":
             log.emit(log.PARSE_CANCELLED, count=job.posts_added, **whose)
@@ -486,14 +475,14 @@ class Scheduler(TaskActor):
     # --- telling ---------------------------------------------------------------------------------------------------
 
     async def _describe(self, job_id: JobId) -> Job:
-        run = self._runs.get(job_id)
-        job = run.job if run is not None else self._finished.get(job_id) or await self._store.jobs.one(job_id)
+        run = self._runs.going.get(job_id)
+        job = run.job if run is not None else self._runs.ended.get(job_id) or await self._store.jobs.one(job_id)
         if job is None:
             raise JobUnknown(job_id)
         return job
 
     async def _await_job(self, request: AwaitJob) -> Job | Later[Job]:
-        run = self._runs.get(request.job_id)
+        run = self._runs.going.get(request.job_id)
         if run is None or request.wait <= timedelta(0):
             return await self._describe(request.job_id)
         later: Later[Job] = Later()
@@ -502,7 +491,7 @@ class Scheduler(TaskActor):
         return later
 
     def _end_wait(self, over: WaitOver) -> None:
-        run = self._runs.get(over.job_id)
+        run = self._runs.going.get(over.job_id)
         if run is None:
             return
         run.askers = [(later, timer) for later, timer in run.askers if later is not over.later]

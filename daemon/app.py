@@ -57,6 +57,10 @@ logger = logging.getLogger("telewarden")
 EX_FAILED = 1
 STOP_WITHIN = 8.0
 """Seconds for the tree's orderly stop; with the server's and the database's the whole stays within 10."""
+DATABASE_WITHIN = 6.0
+"""Seconds of a stop after which the database is waited for no longer: one that is silent would hold each part up."""
+CANCELLED_FOR, CANCELLED_MOST = 0.5, 3
+"""Seconds until a task that doesn't end is cancelled again, and how often."""
 HEARTBEAT = 10.0
 LEDGER_EVERY = 15.0
 """Seconds between two looks at the totals of the ledger: one statement of some milliseconds, and as old as a scrape."""
@@ -151,6 +155,7 @@ async def _run(owner: LoopOwner, start: Start) -> int:
         owner.loop.add_signal_handler(number, ending.begin, number.name)
     # Until there is something to reload, a reload is what is being done: the settings were just read.
     owner.loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    owner.loop.set_exception_handler(_unheard)
     notify = Notifier.from_environment(os.environ)
     async with AsyncExitStack() as stack:
         starting = asyncio.create_task(_start(stack, owner, start, ending, notify), name="start")
@@ -163,6 +168,16 @@ async def _run(owner: LoopOwner, start: Start) -> int:
         log.emit(log.STOPPING, reason=ending.reason)
     log.emit(log.STOPPED)
     return ending.code
+
+
+def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Asyncpg gives connections back in tasks of its own; where who had one was cancelled nobody hears how they end."""
+    task = context.get("future")
+    coro = task.get_coro() if isinstance(task, asyncio.Task) else None
+    if getattr(coro, "__qualname__", "") == "PoolConnectionHolder.release":
+        logger.debug("a connection to the database wasn't given back: %r", context.get("exception"))
+    else:
+        loop.default_exception_handler(context)
 
 
 async def _first(starting: asyncio.Task[None], ending: Ending) -> bool:
@@ -293,6 +308,7 @@ async def _open_store(stack: AsyncExitStack, settings: Settings, keys: MasterKey
         dsn, where = postgres.dsn, str(postgres.folder)
     opened = await open_store(dsn, pool_size=settings.database.pool_size, keys=keys)
     stack.push_async_callback(opened.close)
+    _keep(stack, _cut_off(opened, ending), "end of a silent database")
     log.emit(log.DATABASE_READY, where=where)
     return opened
 
@@ -351,8 +367,11 @@ def _keep(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> 
     task = asyncio.get_running_loop().create_task(work, name=name)
 
     async def end() -> None:
-        task.cancel()
-        await asyncio.wait([task])
+        for _ in range(CANCELLED_MOST):
+            task.cancel()
+            if (await asyncio.wait([task], timeout=CANCELLED_FOR))[0]:
+                return
+        logger.error("%s doesn't end, and is left", name)
 
     stack.push_async_callback(end)
 
@@ -362,6 +381,13 @@ async def _release(opened: OpenStore) -> None:
         await opened.owner.release()
     except StoreUnavailable as error:
         logger.warning("the database doesn't know that this daemon ended: %s", error)
+
+
+async def _cut_off(opened: OpenStore, ending: Ending) -> None:
+    await ending.event.wait()
+    await asyncio.sleep(DATABASE_WITHIN)
+    logger.warning("the database doesn't answer, and is waited for no longer")
+    opened.database.cut_off()
 
 
 async def _heartbeat(opened: OpenStore) -> None:

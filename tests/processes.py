@@ -17,9 +17,9 @@ SIGNED_IN = "🔑"
 ROOT = Path(__file__).resolve().parent.parent
 
 
-async def breathe():
-    """Between two questions: asked without a pause they take a whole core from whoever is waited for."""
-    await asyncio.sleep(0.01)
+async def breathe(took=0.0):
+    """Between two questions, of which one took so long: without a pause they take a core from whoever is waited for."""
+    await asyncio.sleep(min(max(0.01, 2 * took), 0.1))
 
 
 class Process:

@@ -11,10 +11,11 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.postgres import fresh_database
+from tests.postgres import Wire, fresh_database
 from tests.processes import PYTHON, ROOT, DaemonProcess, Process
 
 
@@ -75,6 +76,26 @@ async def test_a_port_that_is_taken_is_named_with_the_setting(tmp_path, dsn):
         assert await ends(refused) == 1
         assert port in refused.log
         assert "TELEWARDEN__ADMIN__PORT" in refused.log
+
+
+async def test_it_ends_in_time_though_the_database_has_gone_silent(tmp_path, dsn):
+    """Connections stay open, and no answer comes: as when a host vanishes, or PostgreSQL is stopped by a signal."""
+    async with Wire(dsn) as wire:
+        env = {"TELEWARDEN__DATABASE__DSN": wire.dsn, "TELEWARDEN__SANDBOX__ENABLED": "true"}
+        daemon = await DaemonProcess(tmp_path / "var", env=env).start()
+        await daemon.signed_in(3)
+        wire.silence()
+        async with aiohttp.ClientSession() as session:
+            # Whatever looks at the database each second hangs by then.
+            for path, status in (("/readyz", 503), ("/livez", 200)):
+                async with session.get(daemon.url + path) as answer:
+                    assert answer.status == status, await answer.text()
+        assert await daemon.stop(within=10) == 0
+        assert "Traceback" not in daemon.log
+        wire.speak()
+        # What it couldn't say doesn't keep the next one from starting.
+        async with DaemonProcess(tmp_path / "var", env=env) as daemon:
+            await daemon.signed_in(3)
 
 
 async def test_bad_settings_exit_78_with_every_fault(tmp_path):

@@ -177,7 +177,8 @@ class Answers:
     # --- signing in and out ----------------------------------------------------------------------------------------
 
     async def _login(self, person: Person, row: AccountRow, _: str) -> None:
-        if row.state in UP:
+        # One that connects anew, as each does once it is known which channels it reads, has a session that holds.
+        if row.state in UP or (row.state == "connecting" and row.has_session):
             await self._say(person, "signed_in_already")
         elif row.state == "disabled":
             await self._say(person, "disabled")

@@ -57,6 +57,6 @@ def _unknown(number: str) -> Problem:
 
 
 ROUTES = (
-    Route("GET", "/alerts", alerts, Role.VIEWER, AlertsTold, query=(ENDED, AFTER, LIMIT)),
+    Route("GET", "/alerts", alerts, Role.VIEWER, AlertsTold, query=(ENDED, AFTER, LIMIT), problems=(404,)),
     Route("POST", "/alerts/{alert_id}/close", close, Role.OPERATOR, AlertRow),
 )

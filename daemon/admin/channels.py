@@ -70,8 +70,7 @@ async def channels(request: web.Request) -> web.Response:
 
 
 def _channel(row: ChannelRow) -> ChannelTold:
-    # Before the start policy was applied nobody knows what is to be had, so nothing is known to be missing.
-    missing = None if row.start_id is None else coverage.size(coverage.missing(row.covered, row.start_id, row.top_id))
+    missing = coverage.lacking(row)
     return ChannelTold(
         id=row.channel_id,
         username=row.username,

@@ -44,7 +44,7 @@ class Totals:
 
 
 def _unfinished(row: ChannelRow) -> Unfinished | None:
-    missing = None if row.start_id is None else coverage.size(coverage.missing(row.covered, row.start_id, row.top_id))
+    missing = coverage.lacking(row)
     if missing == 0 and row.doubt_since is None:
         return None
     return Unfinished(

@@ -36,16 +36,19 @@ from daemon.admin import (
     users,
 )
 from daemon.admin.access import Access
-from daemon.admin.admission import DOOR, Door, admission, audit
+from daemon.admin.admission import DOOR, READS, Door, admission, audit
 from daemon.admin.asking import BLOBS, ENDING, OWNER, READY, REGISTRY, RELOADING, ROTATION, STORE, Ready
 from daemon.admin.faults import FAULTS, problem_of
 from daemon.admin.idempotency import AT_WORK, once
-from daemon.admin.problem import Problem
+from daemon.admin.params import WAIT
+from daemon.admin.problem import Problem, busy
 from daemon.admin.protocol import Connection
 from daemon.admin.routes import ROUTE_OF, Handler, add_routes, check_roles
 from daemon.reloading import Reloading
 from daemon.rotation import Rotation
 
+ANSWER_WITHIN = 10.0
+"""Seconds for an answer that changes nothing."""
 BODY_MOST = 64 * 1024
 SHUTDOWN_SECONDS = 0.75
 """For requests at work when the server stops; aiohttp may take it twice. Waits end at once, by ``ENDING``."""
@@ -72,7 +75,7 @@ def build_app(
 
     Raises: ``RuntimeError`` for a route without a role.
     """
-    app = web.Application(client_max_size=BODY_MOST, middlewares=(audit, _problems, admission, once))
+    app = web.Application(client_max_size=BODY_MOST, middlewares=(audit, _problems, _in_time, admission, once))
     app[OWNER], app[STORE], app[REGISTRY], app[READY] = owner, store, registry, ready
     app[DOOR] = door = Door(access, registry)
     app[BLOBS], app[RELOADING], app[ROTATION] = blobs, reloading, rotation
@@ -265,6 +268,24 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
         if known is None:
             raise
         return known.response()
+
+
+@web.middleware
+async def _in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A database that has gone silent holds no reader up; who asks to wait does, and a file takes what it takes."""
+    route = request.app[ROUTE_OF].get(request.match_info.route)
+    if request.method not in READS or route is None or route.answer is None or WAIT.name in request.query:
+        return await handler(request)
+    # In a task of its own, for one that is cancelled waits ten seconds more until its connection is given back.
+    work = asyncio.ensure_future(handler(request))
+    try:
+        if (await asyncio.wait((work,), timeout=ANSWER_WITHIN))[0]:
+            return work.result()
+        raise busy("The database doesn't answer: ask again in a moment")
+    finally:
+        if not work.done():
+            work.cancel()
+            work.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
 
 async def _mark(_: web.Request, response: web.StreamResponse) -> None:

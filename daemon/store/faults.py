@@ -1,5 +1,6 @@
 """asyncpg's errors, translated where they leave the store."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,10 +25,16 @@ _TRY_AGAIN: tuple[type[BaseException], ...] = (
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """What passes by itself becomes StoreUnavailable; everything else is a defect and goes through."""
+    """What passes by itself becomes StoreUnavailable; everything else is a defect and goes through.
+
+    A task that is being cancelled stays so: asyncpg, while it gives back the connection of one, may fail on its own.
+    """
     try:
         yield
     except asyncpg.DataError:  # an InterfaceError by descent: a value that can't be sent
         raise
     except _TRY_AGAIN as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error
         raise StoreUnavailable(f"{type(error).__name__}: {error}") from error

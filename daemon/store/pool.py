@@ -19,7 +19,7 @@ else:
     RawConnection = asyncpg.Connection
 
 ACQUIRE_SECONDS = 10.0
-COMMAND_SECONDS = 60.0
+COMMAND_SECONDS = 35.0
 """When a server doesn't answer at all; its own statement_timeout comes first."""
 RETRY_SECONDS = 0.5
 """Between attempts to connect while the server is down: two a second, whoever asks."""
@@ -80,6 +80,10 @@ class Database:
         """How many are in use, how many wait to be used, and how many there may be."""
         idle = self._pool.get_idle_size()
         return self._pool.get_size() - idle, idle, self._pool.get_max_size()
+
+    def cut_off(self) -> None:
+        """End every connection at once; whoever waits for an answer gets StoreUnavailable, and nobody another one."""
+        self._pool.terminate()
 
     async def close(self) -> None:
         """Wait for what is running, up to five seconds, then cut it off."""

@@ -1,6 +1,7 @@
 """The actors together: a real data centre, a real database, the whole tree on the test's own loop."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -84,8 +85,10 @@ class Tree:
     async def until(self, condition, within=20):
         """Ask the database until the condition holds."""
         async with asyncio.timeout(within):
+            asked = time.monotonic()
             while not await condition():
-                await breathe()
+                await breathe(time.monotonic() - asked)
+                asked = time.monotonic()
 
     async def signed_in(self):
         async def all_active():

@@ -60,7 +60,6 @@ async def test_fifty_followers_of_the_same_channels_fetch_each_post_once_and_thr
         dc = tree.sandbox.dc
 
         async def at_most_three_listen():
-            await tree.store.jobs.one("none")
             return len(dc.hub._listening) <= 3
 
         await tree.until(at_most_three_listen)

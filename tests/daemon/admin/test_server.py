@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 
 from actors.errors import StoreUnavailable
 from daemon.admin.server import AddressUnavailable, AdminServer, authority
+from daemon.keys import MasterKeys
+from daemon.store.store import open_store
 from tests.daemon.admin.conftest import FakeAccount, facing, storeless
+from tests.postgres import Wire
 
 WRONG = (
     ("GET", "/", 404),
@@ -222,3 +225,22 @@ async def test_connections_belong_to_no_chain_of_asks(owner, serve, store):
 )
 def test_the_url_leads_back_to_this_machine(host, expected):
     assert authority(host, 1) == expected
+
+
+async def test_a_reader_waits_no_longer_for_a_silent_database_than_it_must(serve, dsn, owner, monkeypatch):
+    monkeypatch.setattr("daemon.admin.server.ANSWER_WITHIN", 0.3)
+    async with Wire(dsn) as wire, await open_store(wire.dsn, pool_size=2, keys=MasterKeys(bytes(32))) as opened:
+        server = serve(opened.store)
+        await server.start()
+        async with aiohttp.ClientSession() as session:
+
+            async def ask(path):
+                async with session.get(server.url + path) as answer:
+                    return answer.status, await answer.json()
+
+            assert (await ask("/users"))[0] == 200
+            wire.silence()
+            status, problem = await ask("/users")
+            assert (status, "doesn't answer" in problem["detail"]) == (503, True)
+            opened.database.cut_off()
+        await server.stop()
