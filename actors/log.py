@@ -135,6 +135,13 @@ TAKEN_OVER = _event(
     ru="🤝 База взята у другого демона: {seconds:.0f} с ожидания, чтобы он это заметил",
     en="🤝 The database is taken from another daemon: waiting {seconds:.0f} s so that it notices",
 )
+DATABASE_AWAITED = _event(
+    "database_awaited",
+    logger="telewarden",
+    level=logging.WARNING,
+    ru="⏳ Жду базу данных: {error}",
+    en="⏳ Waiting for the database: {error}",
+)
 DATABASE_READY = _event(
     "database_ready", logger="telewarden", ru="🗄 PostgreSQL готов: {where}", en="🗄 PostgreSQL is ready: {where}"
 )
@@ -281,6 +288,13 @@ SETTINGS_RELOADED = _event(
     logger="telewarden",
     ru="🔁 Настройки перечитаны: изменено {changed}",
     en="🔁 Settings reloaded: {changed} changed",
+)
+SETTING_CHANGED = _event(
+    "setting_changed",
+    logger="telewarden",
+    ru="🔧 {path}: {before} -> {after}",
+    en="🔧 {path}: {before} -> {after}",
+    also=("takes",),
 )
 RELOAD_REFUSED = _event(
     "reload_refused",

@@ -1,6 +1,7 @@
 """Every metric in one place. Names end in their unit; labels are bounded by accounts, methods and states."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 from math import inf, nan
 from operator import attrgetter
 from time import monotonic
@@ -12,9 +13,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from actors.ledger import LedgerTotals
-from actors.messages.ids import AccountState, ChannelCondition
+from actors.messages.ids import ENDED, PARSES, AccountState, ChannelCondition
 from actors.runtime.owner import LoopOwner
 
+FIRINGS = ("run", "overlapped", "waiting", "skipped")
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -100,6 +102,11 @@ class Metrics:
         self.jobs = Counter(
             "telewarden_jobs", "Parse jobs by kind and final state.", ("kind", "state"), registry=registry
         )
+        # What has never happened is 0 from the start: a rate of a series that begins with its first event misses that.
+        for kind, state in product(PARSES, ENDED):
+            self.jobs.labels(kind=kind, state=state)
+        for result in FIRINGS:
+            self.firings.labels(result=result)
         self.media_files = Counter(
             "telewarden_media_files",
             "Files of posts by what became of them: stored, failed, or skipped by the rules (each post counts).",

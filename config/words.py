@@ -1,5 +1,6 @@
 """Settings as plain values that JSON and YAML know, written as the file would have them."""
 
+import json
 from datetime import date, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydantic import ByteSize, SecretStr
 from config.model import Section, Start
 from config.values import render_duration, render_size
 
+SHORT = 200
 HIDDEN = "**********"
 """Stands for a secret that is set."""
 
@@ -33,3 +35,9 @@ def in_words(value: Any) -> Any:
             return str(value)
         case _:
             return value
+
+
+def shortened(value: Any) -> str:
+    """A plain value in at most ``SHORT`` characters; "nothing" for None."""
+    text = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHORT else text[: SHORT - 1] + "…"

@@ -9,7 +9,7 @@ import platform
 import resource
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -59,6 +59,8 @@ STOP_WITHIN = 8.0
 """Seconds for the tree's orderly stop; with the server's and the database's the whole stays within 10."""
 DATABASE_WITHIN = 6.0
 """Seconds of a stop after which the database is waited for no longer: one that is silent would hold each part up."""
+DATABASE_AGAIN = 2.0
+"""Seconds between two looks at a database that isn't there at the start."""
 CANCELLED_FOR, CANCELLED_MOST = 0.5, 3
 """Seconds until a task that doesn't end is cancelled again, and how often."""
 HEARTBEAT = 10.0
@@ -198,7 +200,7 @@ async def _start(stack: AsyncExitStack, owner: LoopOwner, start: Start, ending: 
     """Start the parts in order; each puts its own end on the stack."""
     settings, keys, take_over = start.settings, start.keys, start.take_over
     lock = stack.enter_context(StateLock(settings.state_dir))
-    opened = await _open_store(stack, settings, keys, ending)
+    opened = await _open_store(stack, settings, keys, ending, notify)
     # The lock of the state folder proves that nobody else uses the PostgreSQL inside it.
     ownership = await opened.owner.take(lock, take_over=take_over or settings.database.dsn is None)
     stack.push_async_callback(_release, opened)
@@ -276,9 +278,7 @@ def _reload_on_hangup(stack: AsyncExitStack, owner: LoopOwner, reloading: Reload
             try:
                 await reloading.apply()
             except SettingsInvalid as invalid:
-                for fault in invalid.faults:
-                    logger.error("%s", fault)  # noqa: TRY400 - plain words for an operator, no traceback
-                log.emit(log.RELOAD_REFUSED, cause=f"{len(invalid.faults)} faults, see above")
+                logger.debug("not reloaded: %s faults", len(invalid.faults))  # each is told where they are found
             except (ActorsError, RuntimeFault, ActorDeadError) as fault:
                 log.emit(log.RELOAD_REFUSED, cause=str(fault))
             notify.ready()
@@ -298,7 +298,9 @@ def _make_metrics(stack: AsyncExitStack, owner: LoopOwner) -> Metrics:
     return metrics
 
 
-async def _open_store(stack: AsyncExitStack, settings: Settings, keys: MasterKeys, ending: Ending) -> OpenStore:
+async def _open_store(
+    stack: AsyncExitStack, settings: Settings, keys: MasterKeys, ending: Ending, notify: Notifier
+) -> OpenStore:
     settings.world_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.database.dsn is not None:
         dsn, where = settings.database.dsn.get_secret_value(), "database.dsn"
@@ -306,11 +308,25 @@ async def _open_store(stack: AsyncExitStack, settings: Settings, keys: MasterKey
         postgres = await stack.enter_async_context(EmbeddedPostgres(settings.world_dir / "postgres"))
         _keep(stack, _watch_postgres(postgres, ending), "end of PostgreSQL")
         dsn, where = postgres.dsn, str(postgres.folder)
-    opened = await open_store(dsn, pool_size=settings.database.pool_size, keys=keys)
+    opened = await _once_there(lambda: open_store(dsn, pool_size=settings.database.pool_size, keys=keys), notify)
     stack.push_async_callback(opened.close)
     _keep(stack, _cut_off(opened, ending), "end of a silent database")
     log.emit(log.DATABASE_READY, where=where)
     return opened
+
+
+async def _once_there(open_: Callable[[], Awaitable[OpenStore]], notify: Notifier) -> OpenStore:
+    """The store, once the database answers: after a reboot it may come up later. Raises: ``StoreRefused``."""
+    told = False
+    while True:
+        try:
+            return await open_()
+        except StoreUnavailable as error:
+            if not told:
+                log.emit(log.DATABASE_AWAITED, error=str(error))
+            told = True
+            notify.starting("waiting for PostgreSQL", round(DATABASE_AGAIN) + 30)
+            await asyncio.sleep(DATABASE_AGAIN)
 
 
 async def _datacenter(
@@ -454,7 +470,7 @@ async def _forget_old(owner: LoopOwner, opened: OpenStore) -> None:
 def _status(states: list[AccountState]) -> str:
     """What ``systemctl status`` shows."""
     up, parked = sum(state in UP for state in states), sum(state in LOST for state in states)
-    return f"accounts {up}/{len(states)} up" + (f", {parked} need somebody" if parked else "")
+    return f"accounts {up}/{len(states)} up" + (f", {parked} parked" if parked else "")
 
 
 async def _watch_postgres(postgres: EmbeddedPostgres, ending: Ending) -> None:

@@ -90,7 +90,7 @@ async def bring_back(settings: Settings, backup: Path) -> Manifest:
                 f"the backup has schema {manifest.schema}, this program knows up to {newest_schema()}: it was made by "
                 f"Telewarden {manifest.telewarden}, restore it with that one or a newer one"
             )
-        dsn = await stack.enter_async_context(_database(settings))
+        dsn = await stack.enter_async_context(_database(settings, make=True))
         held = await tables(dsn)
         if held:
             raise BackupRefused(f"the database holds {held} tables already: restore into an empty one")
@@ -101,8 +101,11 @@ async def bring_back(settings: Settings, backup: Path) -> Manifest:
 
 
 @asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[str]:
-    """The settings' database, or the embedded one: that of a running daemon, else started for as long as this takes."""
+async def _database(settings: Settings, *, make: bool = False) -> AsyncIterator[str]:
+    """The settings' database, or the embedded one: that of a running daemon, else started for as long as this takes.
+
+    Where there is none yet, only ``make`` makes it. Raises: BackupRefused.
+    """
     if settings.database.dsn is not None:
         yield settings.database.dsn.get_secret_value()
         return
@@ -110,6 +113,12 @@ async def _database(settings: Settings) -> AsyncIterator[str]:
     if await postgres.runs():
         yield postgres.dsn
         return
+    if not make and not await asyncio.to_thread(postgres.data.exists):
+        raise BackupRefused(
+            f"there is no database below {settings.state_dir.absolute()}: name the daemon's settings with -c, or where "
+            "its database.dsn is a credential or a variable of its own, give that to this command too "
+            "(TELEWARDEN__DATABASE__DSN_FILE)"
+        )
     async with postgres:
         yield postgres.dsn
 

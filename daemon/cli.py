@@ -64,7 +64,7 @@ def run(config: Path | None, *, take_over: bool, as_json: bool) -> None:
     With --json the log is JSON, whatever the settings say.
     """
     gc.disable()
-    _, path = load(config)
+    settings, _ = load(config)
     from config.load import load_settings
     from config.model import Settings
     from daemon import app
@@ -75,11 +75,14 @@ def run(config: Path | None, *, take_over: bool, as_json: bool) -> None:
 
     logs = {"format": "json"} if as_json else {}
 
-    def read_again() -> Settings:
-        settings = load_settings(path, os.environ)
-        return settings.model_copy(update={"logging": settings.logging.model_copy(update=logs)})
+    def ours(read: Settings) -> Settings:
+        return read.model_copy(update={"logging": read.logging.model_copy(update=logs)})
 
-    sys.exit(app.run(read_again(), read_again, take_over=take_over))
+    def read_again() -> Settings:
+        # A file that has come since is the one to be read.
+        return ours(load_settings(config_path(config), os.environ))
+
+    sys.exit(app.run(ours(settings), read_again, take_over=take_over))
 
 
 @cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})

@@ -10,6 +10,7 @@ from daemon.options import FAILED, Target, daemon_options, show
 
 if TYPE_CHECKING:
     from daemon.doctor import Finding
+    from daemon.http_client import Daemon
 
 MARKS = {"ok": "ok  ", "warn": "WARN", "bad": "BAD "}
 
@@ -59,4 +60,30 @@ def _daemon(target: Target) -> "Finding":
         return Finding(level="warn", about="daemon", text=f"{gone}: start it with 'telewarden run'")
     except DaemonRefused as refused:
         return Finding(level="bad", about="daemon", text=refused.detail)
+    if not target.named and (other := _other_than(target, daemon)):
+        return Finding(level="bad", about="daemon", text=f"{daemon.url} is ready, but {other}")
     return Finding(level="ok", about="daemon", text=f"{daemon.url} is ready")
+
+
+def _other_than(target: Target, daemon: "Daemon") -> str | None:
+    """How the daemon that answers differs from the settings that were looked at; None where that isn't seen."""
+    from config.words import in_words
+
+    try:
+        theirs = daemon.get("/settings").document
+    except (DaemonRefused, DaemonUnreachable):
+        return None  # a token for less than that
+    settings = target.settings()
+    if theirs["state_dir"] != str(settings.state_dir):
+        return (
+            f"its state_dir is {theirs['state_dir']}, not {settings.state_dir}: all of the above is about another "
+            "installation; name the daemon's settings with -c"
+        )
+    if theirs["database"]["dsn"] != in_words(settings.database.dsn):
+        return (
+            "its database is another than the one above: its database.dsn comes from a credential or a variable; give "
+            "that to this command too (TELEWARDEN__DATABASE__DSN_FILE)"
+        )
+    if not settings.state_dir.exists():
+        return f"there is no {settings.state_dir.absolute()}: run this in the daemon's folder, or set state_dir"
+    return None

@@ -1,6 +1,5 @@
 """``telewarden reload`` and ``telewarden diff``: other settings for a daemon that runs."""
 
-import json
 import sys
 from typing import Any
 
@@ -58,11 +57,8 @@ def _tell(target: Target, method: str, verb: str, *, as_json: bool) -> None:
 
 
 def line(change: dict[str, Any]) -> str:
-    before, after = (_short(change[which]) for which in ("before", "after"))
+    from config.words import shortened
+
+    before, after = (shortened(change[which]) for which in ("before", "after"))
     note = "  (after a restart)" if change["takes"] == "restart" else ""
     return f"{change['path']}: {before} -> {after}{note}"
-
-
-def _short(value: Any) -> str:
-    text = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 200 else text[:199] + "…"

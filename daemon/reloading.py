@@ -23,12 +23,16 @@ from actors.runtime.owner import LoopOwner
 from actors.telegram.follow import followed
 from actors.timetable import Planned, plan
 from config.diff import Change, applied, differences
+from config.faults import SettingsInvalid
 from config.model import Settings
+from config.words import shortened
 
 logger = logging.getLogger(__name__)
 
 SWITCH_WITHIN = 0.0005
 """Seconds after which a thread that works is asked to let others on; Python's own are 0.005."""
+CHANGES_LOGGED = 50
+"""Of a reload; how many there were is told in any case."""
 ASK_WITHIN = 30.0
 """Seconds for the scheduler's one transaction, and for the root to tell everybody."""
 
@@ -80,6 +84,7 @@ class Reloading:
         self._load = load
         self._told = tuple(told)
         self._turn = asyncio.Lock()
+        self._reading = asyncio.Lock()
         self.settings = settings
 
     async def look(self) -> Outlook:
@@ -93,7 +98,13 @@ class Reloading:
         Raises: SettingsInvalid, StoreUnavailable: nothing has changed then.
         """
         async with self._turn:
-            prepared = await self._prepare()
+            try:
+                prepared = await self._prepare()
+            except SettingsInvalid as invalid:
+                for fault in invalid.faults:
+                    logger.error("%s", fault)  # noqa: TRY400 - plain words for an operator, no traceback
+                log.emit(log.RELOAD_REFUSED, cause=f"{len(invalid.faults)} faults, see above")
+                raise
             outlook = Outlook(changes=prepared.changes, dropped=await self._dropped(prepared.live))
             if outlook.now:
                 await self._put_in_force(prepared)
@@ -101,8 +112,9 @@ class Reloading:
         return outlook
 
     async def _prepare(self) -> _Prepared:
-        with _giving_way():
-            return await asyncio.to_thread(prepare, self.settings, self._load, self._owner.clock.now())
+        async with self._reading:
+            with _giving_way():
+                return await asyncio.to_thread(prepare, self.settings, self._load, self._owner.clock.now())
 
     async def _put_in_force(self, prepared: _Prepared) -> None:
         """The schedules first: they alone need the database. What comes after them fails only with the tree itself."""
@@ -114,6 +126,8 @@ class Reloading:
         await scheduler.call(schedules, timeout=ASK_WITHIN)
         await root.call(ApplySettings(settings=live), timeout=ASK_WITHIN)
         self.settings = live
+        # They live on, and hold no circles: the collector needn't look through them.
+        gc.freeze()
         for tell in self._told:
             tell(live)
 
@@ -140,6 +154,9 @@ class Reloading:
         )
 
     def _report(self, outlook: Outlook) -> None:
+        for change in outlook.changes[:CHANGES_LOGGED]:
+            before, after = (shortened(value) for value in (change.before, change.after))
+            log.emit(log.SETTING_CHANGED, path=change.path, before=before, after=after, takes=change.takes)
         if outlook.dropped:
             log.emit(log.CHANNELS_DROPPED, count=len(outlook.dropped), channels=", ".join(outlook.dropped[:10]))
         log.emit(log.SETTINGS_RELOADED, changed=len(outlook.now))
@@ -161,8 +178,6 @@ def _giving_way() -> Iterator[None]:
     try:
         yield
     finally:
-        # What was read lives as long as the settings do, and holds no circles: the collector needn't look through it.
-        gc.freeze()
         gc.enable()
         sys.setswitchinterval(before)
 

@@ -38,6 +38,10 @@ class Notifier:
         """What ``systemctl status`` shows; one line."""
         return self._send(*self._status(text))
 
+    def starting(self, text: str, seconds: int) -> bool:
+        """The start isn't over, and takes so long again before it may be given up."""
+        return self._send(*self._status(text), f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000}")
+
     def reloading(self) -> bool:
         """A reload began; ``ready`` ends it. The clock's reading tells systemd which reload this is."""
         return self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")

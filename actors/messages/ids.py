@@ -30,6 +30,7 @@ ChannelCondition = Literal["active", "private", "gone", "quarantined"]
 Road = Literal["live", "catchup", "backfill"]
 """How a post came: pushed, fetched because it was missing, or older than the channel's start."""
 JobKind = Literal["user", "all", "schedule", "backfill", "verify"]
+PARSES: tuple[JobKind, ...] = ("user", "all", "schedule")
 JobState = Literal["queued", "running", "success", "failed", "cancelled"]
 ENDED: frozenset[JobState] = frozenset({"success", "failed", "cancelled"})
 """States that a job keeps."""

@@ -88,10 +88,15 @@ class ScheduleTimes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DescribeSchedules(Request[tuple[ScheduleTimes, ...]]):
-    """Each schedule with its next ``count`` firings, in the order of the settings."""
+class DescribeSchedules(Request[tuple[ScheduleTimes, ...] | None]):
+    """So many schedules, or all, with the next ``count`` firings of each, in the order of the settings.
+
+    Those after the one of the name ``after``; None where there is none of that name.
+    """
 
     count: int = 3
+    after: str | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -31,6 +32,7 @@ NOTE_WITHIN = 2.0
 NOTE_AT_END = 0.25
 """More of them once those are over, or the server ends."""
 READS = frozenset({"GET", "HEAD"})
+_KEYED = re.compile(r"^(/+(?:first-token|login)/).+", re.DOTALL)
 WHO: web.RequestKey[Who] = web.RequestKey("who", Who)
 
 
@@ -66,7 +68,7 @@ class Door:
             _check(who.role, wanted)
         except Problem as problem:
             self._refused.labels(status=str(problem.status)).inc()
-            logger.info("%s %s refused: %s", request.method, request.path[:200], problem.detail)
+            logger.info("%s %s refused: %s", request.method, shown(request.path), problem.detail)
             raise
         return who
 
@@ -138,8 +140,13 @@ def _check(role: Role, wanted: Role) -> None:
     raise Problem(403, "This takes an administrator's token: send the one of admin.token_file, or one made with it")
 
 
+def shown(path: str) -> str:
+    """What may be written down of a path: some end in a key that works once."""
+    return _KEYED.sub(r"\1…", path)[:500]
+
+
 async def _note(request: web.Request, who: Who, status: int) -> None:
-    path = request.rel_url.raw_path[:500]  # as it was sent: decoded it may hold what no text column takes
+    path = shown(request.rel_url.raw_path)  # as it was sent: decoded it may hold what no text column takes
     log.emit(log.AUDITED, who=who.name, method=request.method, path=path, status=status)
     audited = Audited(
         who=who.name,

@@ -6,6 +6,7 @@ from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from daemon.admin.problem import Problem
+from daemon.admin.routes import ROUTE_OF, Handler
 
 
 class Body(BaseModel):
@@ -35,6 +36,16 @@ async def body(request: web.Request, model: type[B]) -> B:
         raise _problem(invalid.errors(include_url=False, include_input=False), model) from None
     except web.RequestPayloadError:
         raise Problem(400, "The body can't be read: it isn't as its headers say") from None
+
+
+@web.middleware
+async def no_body(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What nobody reads is refused, so that a field at the wrong route isn't taken for heard. ``{}`` says nothing."""
+    route = request.app[ROUTE_OF].get(request.match_info.route)
+    takes_none = route is not None and route.answer is not None and route.body is None
+    if takes_none and request.body_exists and (await request.read()).strip() not in {b"", b"{}"}:
+        raise Problem(400, f"{request.method} {request.path[:200]} takes no body: see /docs for what it takes")
+    return await handler(request)
 
 
 def _problem(errors: list[Any], model: type[BaseModel]) -> Problem:

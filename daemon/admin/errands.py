@@ -14,6 +14,7 @@ from daemon.admin.access import Role
 from daemon.admin.asking import ASK_TIMEOUT, Ending, ask, find_channel, query, respond
 from daemon.admin.bodies import Body, body
 from daemon.admin.params import WAIT, Whole
+from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
 KEY = "errands"
@@ -72,6 +73,8 @@ async def verify(request: web.Request) -> web.Response:
     """202 with the job; its result says what differed."""
     params = query(request)
     wait, low, high = WAIT.given(params), FROM.given(params), TO.given(params)
+    if low is not None and high is not None and low > high:
+        raise Problem(400, f"Query parameter 'from' ({low}) must not be greater than 'to' ({high})", parameter="from")
     row = await find_channel(request, request.match_info["channel"])
     return await begin(request, StartVerify(channel_id=row.channel_id, low=low, high=high), wait)
 

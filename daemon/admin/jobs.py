@@ -24,11 +24,14 @@ from actors.messages.rows import JobRow
 from actors.runtime.message import Request
 from daemon.admin.access import Role
 from daemon.admin.asking import ASK_TIMEOUT, STORE, Ending, ask, query, respond, user_id
-from daemon.admin.params import INT64_MAX, WAIT, OneOf, Whole, page_limit
+from daemon.admin.params import INT64_MAX, WAIT, OneOf, Whole, Words, page_limit
+from daemon.admin.problem import Problem
 from daemon.admin.routes import Route
 
 SCHEDULER = "scheduler"
 NEXT = Whole(name="next", about="Firings told of each.", low=1, high=100, default=3)
+AFTER = Words(name="after", about="Only those after the schedule of this name.")
+SCHEDULES_LIMIT = Whole(name="limit", about="At most so many; without it all.", low=1, high=5000)
 STATE = OneOf(name="state", about="Only those in this state.", words=get_args(JobState))
 KIND = OneOf(name="kind", about="Only those of this kind.", words=get_args(JobKind))
 BEFORE = Whole(name="before", about="Only those with a smaller number.", low=1, default=INT64_MAX)
@@ -107,14 +110,22 @@ class Jobs:
 
 
 async def schedules(request: web.Request) -> web.Response:
-    """Every schedule with its firings to come."""
-    count = NEXT.of(query(request))
-    return respond(Schedules(schedules=await ask(request, SCHEDULER, DescribeSchedules(count=count))))
+    """The schedules with their firings to come, in the order of the settings; more of them after ``next_after``."""
+    params = query(request)
+    after, limit = AFTER.of(params) or None, SCHEDULES_LIMIT.given(params)
+    question = DescribeSchedules(count=NEXT.of(params), after=after, limit=None if limit is None else limit + 1)
+    found = await ask(request, SCHEDULER, question)
+    if found is None:
+        raise Problem(404, f"There is no schedule {(after or '')[:40]!r}: GET /schedules lists them", parameter="after")
+    more = found[limit - 1].name if limit is not None and len(found) > limit else None
+    return respond(Schedules(schedules=found[:limit], next_after=more))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedules:
     schedules: tuple[ScheduleTimes, ...]
+    next_after: str | None
+    """Where the next page begins; None on the last one."""
 
 
 def _answer(job: Job, status: int) -> web.Response:
@@ -127,5 +138,5 @@ ROUTES = (
     Route("GET", "/jobs", jobs, Role.VIEWER, Jobs, (STATE, KIND, BEFORE, LIMIT)),
     Route("GET", "/jobs/{job_id}", job, Role.VIEWER, Job | Errand),
     Route("POST", "/jobs/{job_id}/cancel", cancel, Role.OPERATOR, Job | Errand),
-    Route("GET", "/schedules", schedules, Role.VIEWER, Schedules, (NEXT,)),
+    Route("GET", "/schedules", schedules, Role.VIEWER, Schedules, (NEXT, AFTER, SCHEDULES_LIMIT), problems=(404,)),
 )

@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from daemon.admin.admission import shown
 from daemon.admin.problem import Problem
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer and close. A failed handler is logged with its traceback, a malformed request isn't worth a line."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            logger.error("%s %s failed", request.method, request.path, exc_info=exc)
+            logger.error("%s %s failed", request.method, shown(request.path), exc_info=exc)
             problem = Problem(status, "The daemon failed at this request; its log says why")
         else:
             logger.debug("malformed request from %s: %s", request.remote, message)

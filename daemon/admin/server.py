@@ -38,6 +38,7 @@ from daemon.admin import (
 from daemon.admin.access import Access
 from daemon.admin.admission import DOOR, READS, Door, admission, audit
 from daemon.admin.asking import BLOBS, ENDING, OWNER, READY, REGISTRY, RELOADING, ROTATION, STORE, Ready
+from daemon.admin.bodies import no_body
 from daemon.admin.faults import FAULTS, problem_of
 from daemon.admin.idempotency import AT_WORK, once
 from daemon.admin.params import WAIT
@@ -75,7 +76,7 @@ def build_app(
 
     Raises: ``RuntimeError`` for a route without a role.
     """
-    app = web.Application(client_max_size=BODY_MOST, middlewares=(audit, _problems, _in_time, admission, once))
+    app = web.Application(client_max_size=BODY_MOST, middlewares=(audit, _problems, _in_time, admission, no_body, once))
     app[OWNER], app[STORE], app[REGISTRY], app[READY] = owner, store, registry, ready
     app[DOOR] = door = Door(access, registry)
     app[BLOBS], app[RELOADING], app[ROTATION] = blobs, reloading, rotation

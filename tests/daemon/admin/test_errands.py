@@ -123,6 +123,16 @@ async def test_unknown_channels_and_jobs_are_404(face):
     assert (await face.post("/jobs/nothing/cancel"))[0] == 404
 
 
+async def test_ids_in_the_wrong_order_and_bodies_that_nobody_reads_are_refused(face, store):
+    code, problem, _ = await face.post("/channels/news/verify?from=10&to=5")
+    assert (code, problem["parameter"]) == (400, "from")
+    for body in (b'{"from": 1}', b"zzz", b"[]"):
+        code, problem, _ = await face.post("/channels/news/verify", data=body)
+        assert (code, "takes no body" in problem["detail"]) == (400, True)
+    assert await store.jobs.unfinished_errands() == ()
+    assert (await face.post("/channels/news/verify", data=b" {}\n"))[0] == 202
+
+
 async def test_the_commands_begin_tell_and_cancel(face, store, tmp_path):
     telewarden, url = Telewarden(tmp_path), ("--url", face.server.url)
     code, out, err = await telewarden("backfill", "@news", "--since", "2024-01-31", "--wait", "0.1", *url)

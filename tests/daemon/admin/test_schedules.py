@@ -55,6 +55,14 @@ async def test_each_schedule_is_told_with_its_next_firings(url):
         assert {later - earlier for earlier, later in pairwise(times)} == {between}
     assert mornings["next"][0][11:19] == "05:00:00", "Moscow has no daylight saving"
     assert len((await get(url, "/schedules"))[1]["schedules"][0]["next"]) == 3
+    for query, names, more in (
+        ("limit=1", ["often"], "often"),
+        ("limit=1&after=often", ["mornings"], None),
+        ("after=mornings", [], None),
+    ):
+        page = (await get(url, f"/schedules?{query}"))[1]
+        assert ([each["name"] for each in page["schedules"]], page["next_after"]) == (names, more)
+    assert (await get(url, "/schedules?after=nobody"))[0] == 404
     for wrong in ("0", "101", "x"):
         assert (await get(url, f"/schedules?next={wrong}"))[0] == 400
 

@@ -205,7 +205,8 @@ def test_a_stranger_at_the_socket_needs_a_token():
     assert refused.value.status == 401
 
 
-async def test_the_first_token_is_shown_once_to_who_has_the_link_from_the_terminal(serve, store, owner, tmp_path):
+async def test_the_first_token_is_shown_once_to_who_has_the_link_from_the_terminal(serve, store, dsn, tmp_path, caplog):
+    caplog.set_level("DEBUG")
     made = Access.load(Admin(), tmp_path)
     assert Access.load(Admin(), tmp_path).made is None, "only the start that makes the file shows it"
     token = (tmp_path / "admin-token").read_text().strip()
@@ -229,7 +230,15 @@ async def test_the_first_token_is_shown_once_to_who_has_the_link_from_the_termin
         for method in ("POST", "GET"):
             status, text, _ = await page(method, url)
             assert (status, token in text) == (410, False)
+        # Who is refused at the door is told of in the log, and its key, which may still work, isn't.
+        for path in (server.first_link.path, f"/{server.first_link.path}/", "/login/abcdefgh"):
+            async with session.get(server.url + path, headers={"Host": "evil.example"}) as answer:
+                assert answer.status in {403, 404, 410}
     await server.stop()
+    assert "/first-token/… refused" in caplog.text
+    code = server.first_link.path.rpartition("/")[2]
+    assert code not in caplog.text
+    assert not [path for (path,) in await ask(dsn, "SELECT path FROM audit") if code in path]
 
 
 async def test_no_route_serves_another_site_s_page_or_a_name_that_dns_may_rebind(face):
