@@ -85,7 +85,8 @@ async def execute(dsn: str, sql: str) -> None:
 class Wire:
     """Leads to a server's socket, and can go silent: connections stay open, and nothing comes through."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, port: int = 0) -> None:
+        self._port = port
         parts = urlsplit(dsn)
         self._socket = f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432"
         self._name = f"{parts.username}@127.0.0.1", parts.path
@@ -95,8 +96,12 @@ class Wire:
         self._server: asyncio.Server
 
     @property
+    def port(self) -> int:
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
     def dsn(self) -> str:
-        return f"postgresql://{self._name[0]}:{self._server.sockets[0].getsockname()[1]}{self._name[1]}?sslmode=disable"
+        return f"postgresql://{self._name[0]}:{self.port}{self._name[1]}?sslmode=disable"
 
     def silence(self) -> None:
         self._open.clear()
@@ -105,7 +110,7 @@ class Wire:
         self._open.set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._meet, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._meet, "127.0.0.1", self._port)
         return self
 
     async def __aexit__(self, *_: object) -> None:

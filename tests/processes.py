@@ -139,6 +139,10 @@ class DaemonProcess(Process):
         super().__init__(arguments, env=self.env, cwd=ROOT)
         self.url = ""
 
+    def run_in(self, folder):
+        """Where it looks for ``telewarden.yaml``."""
+        self._cwd = folder
+
     def run_program(self, program):
         """An installed one instead of this checkout's."""
         self._arguments = [str(program), *self._arguments[3:]]

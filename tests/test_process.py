@@ -98,6 +98,19 @@ async def test_it_ends_in_time_though_the_database_has_gone_silent(tmp_path, dsn
             await daemon.signed_in(3)
 
 
+async def test_a_database_that_comes_up_after_it_is_waited_for(tmp_path, dsn):
+    async with Wire(dsn) as wire:
+        there, port = wire.dsn, wire.port
+    daemon = DaemonProcess(tmp_path / "var", env={"TELEWARDEN__DATABASE__DSN": there})
+    await Process.start(daemon)
+    _, line = await daemon.line("Жду базу данных")
+    assert f"127.0.0.1:{port}" in line
+    async with Wire(dsn, port):
+        await daemon.line("Админка слушает")
+        assert await daemon.stop() == 0
+    assert daemon.log.count("Жду базу данных") == 1
+
+
 async def test_bad_settings_exit_78_with_every_fault(tmp_path):
     env = {"TELEWARDEN__ADMIN__PORT": "eighty", "TELEWARDEN__COLLECTION__STRAT": "all"}
     refused = DaemonProcess(tmp_path / "var", env=env)

@@ -82,3 +82,12 @@ def test_a_password_stands_on_no_command_line():
     address, environ = without_password(dsn)
     assert (address, environ) == ("postgresql://me@host:5433/name?sslmode=require", {"PGPASSWORD": "p@ss"})
     assert without_password("postgresql://me@/name?host=/run") == ("postgresql://me@/name?host=/run", {})
+
+
+async def test_where_there_is_no_database_none_is_made_for_a_backup(tmp_path):
+    state = tmp_path / "elsewhere"
+    code, out, err = await telewarden("backup", tmp_path / "b.tar", TELEWARDEN__STATE_DIR=str(state))
+    assert (code, out) == (1, "")
+    assert f"no database below {state}" in err
+    assert "with -c" in err
+    assert list(tmp_path.iterdir()) == []

@@ -22,8 +22,9 @@ from daemon.doctor import (
 from daemon.store.inspection import Inspection
 from daemon.store.owner import Claim, Holder
 from sandbox.client import Sandbox
+from tests.daemon.admin.conftest import storeless
 from tests.daemon.store.rows import DAY, USER, ask
-from tests.daemon.test_cli import Telewarden, telewarden  # noqa: F401 -- a fixture
+from tests.daemon.test_cli import Telewarden, face, owner, registry, serve, telewarden  # noqa: F401 -- fixtures
 
 FOUND = Inspection(version="15.4", schema=12, newest=12, clock_ahead=0.0, owner=None, sessions=3, closed=())
 HELD = Holder(claim=Claim(host="there", boot_id="b", pid=7, state="1:1"), heartbeat_at=DAY, released=False)
@@ -147,3 +148,19 @@ async def test_without_a_database_of_ones_own_the_embedded_one_is_looked_for(tel
     assert "ok   data centre: the sandbox's own" in out
     assert "WARN daemon: " in out
     assert list(telewarden.folder.iterdir()) == []
+
+
+@storeless
+async def test_a_daemon_of_another_installation_is_not_taken_for_this_one(telewarden, face):  # noqa: F811
+    port = {"TELEWARDEN__ADMIN__PORT": str(face.server.port), "TELEWARDEN__SANDBOX__ENABLED": "true"}
+    for environment, words in (
+        ({"TELEWARDEN__STATE_DIR": "mine"}, "its state_dir is var, not mine"),
+        ({"TELEWARDEN__DATABASE__DSN": "postgresql://me@127.0.0.1:1/x"}, "its database is another"),
+        ({}, "there is no "),
+    ):
+        code, out, _ = await telewarden("doctor", "--json", **port, **environment)
+        told = {each["about"]: each for each in json.loads(out)["findings"]}["daemon"]
+        assert (code, told["level"], words in told["text"]) == (1, "bad", True), told
+    (telewarden.folder / "var").mkdir(mode=0o700)
+    code, out, _ = await telewarden("doctor", **port)
+    assert (code, f"ok   daemon: {face.server.url} is ready" in out) == (0, True)

@@ -203,3 +203,16 @@ async def test_ten_thousand_schedules_are_exchanged_under_load_without_a_stall(t
         assert len(await ask(dsn, "SELECT name FROM schedule_marks")) == 10_000
         posts = await ask(dsn, "SELECT count(*) FROM posts")
         assert posts[0][0] > 160
+
+
+async def test_a_settings_file_that_comes_after_the_start_is_the_one_that_is_read(tmp_path, dsn):
+    daemon = DaemonProcess(
+        tmp_path / "var", env={"TELEWARDEN__DATABASE__DSN": dsn, "TELEWARDEN__LOGGING__LANGUAGE": "en"}
+    )
+    daemon.run_in(tmp_path)
+    async with daemon:
+        assert (await daemon.post("/reload"))["applied"] == 0
+        (tmp_path / "telewarden.yaml").write_text("schedules: [{name: night, cron: '0 3 * * *'}]\n")
+        assert (await daemon.post("/reload"))["applied"] > 0
+        assert await schedules(daemon) == {"night": "0 3 * * *"}
+        await daemon.line("schedules[night]")

@@ -34,6 +34,12 @@ def test_a_status_may_be_russian_and_stays_one_line(manager):
     assert listening.recv(4096).decode() == "STATUS=останов READY=1"
 
 
+def test_a_start_that_takes_longer_says_so_before_it_is_given_up(manager):
+    listening, notifier = manager
+    assert notifier.starting("waiting for PostgreSQL", 32)
+    assert listening.recv(4096).decode() == "STATUS=waiting for PostgreSQL\nEXTEND_TIMEOUT_USEC=32000000"
+
+
 def test_a_reload_says_when_it_began(manager):
     listening, notifier = manager
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
