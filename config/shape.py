@@ -2,9 +2,10 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache, cached_property
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -31,23 +32,23 @@ def dotted(place: Place) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kind:
     """What a key holds: a section, a list of something, or one scalar."""
 
     holds: Any
     optional: bool
 
-    @property
+    @cached_property
     def section(self) -> type[Section] | None:
         return self.holds if isinstance(self.holds, type) and issubclass(self.holds, Section) else None
 
-    @property
+    @cached_property
     def element(self) -> Any:
         """The annotation of a list's elements; None for what is no list."""
         return get_args(self.holds)[0] if get_origin(self.holds) is tuple else None
 
-    @property
+    @cached_property
     def is_leaf(self) -> bool:
         return self.section is None and self.element is None
 
@@ -70,6 +71,11 @@ class Kind:
 
 
 def kind_of(annotation: Any) -> Kind:
+    return _kind_of(annotation)
+
+
+@cache
+def _kind_of(annotation: Hashable) -> Kind:
     if get_origin(annotation) is Annotated:
         return kind_of(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
