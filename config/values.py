@@ -179,5 +179,5 @@ def check_quiet(text: str) -> str:
 
 def shown(value: object) -> str:
     """A value as a fault shows it; long ones are cut."""
-    text = repr(value)
+    text = render_duration(value) if isinstance(value, timedelta) else repr(value)
     return text if len(text) <= 80 else text[:79] + "…"

@@ -222,6 +222,7 @@ def test_other_lists_of_them_are_refused(text):
     [
         ("{name: a}", "schedules[0]: expected either 'every' or 'cron'"),
         ("{every: 1h, cron: '0 * * * *'}", "schedules[0]: expected either 'every' or 'cron', not both"),
+        ("{every: 1h, jitter: -5s}", "schedules[0].jitter: expected a duration such as 30m"),
         ("{every: 9s}", "schedules[0].every: expected at least 10s, got 9s"),
         ("{cron: '0 0 30 2 *'}", "schedules[0].cron: expected five cron fields such as"),
         ("{cron: '* * * * * *'}", "schedules[0].cron: expected five cron fields such as"),
@@ -579,3 +580,8 @@ def test_proxies(telegram, fault):
         (found,) = faults_of(f"telegram: {telegram}")
         assert fault in found
         assert "canary" not in found
+
+
+def test_a_duration_out_of_range_is_told_as_it_is_written():
+    (fault,) = faults_of("retention: [{keep: 0d}]")
+    assert fault == "config/x.yaml:1: retention[0].keep: expected at least 1 day, got 0s"
