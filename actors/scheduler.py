@@ -60,10 +60,9 @@ from actors.runtime.actor import TaskActor
 from actors.runtime.clock import Timer
 from actors.runtime.reply import Later
 from actors.telegram.follow import is_named
-from actors.timetable import Timetable, plan
+from actors.timetable import Timetable, plan, told_of
 from config.model import Group, Plan, Schedule, plan_of
 from config.schedule import names_of
-from config.values import render_duration
 
 logger = logging.getLogger(__name__)
 
@@ -260,26 +259,10 @@ class Scheduler(TaskActor):
         end = None if question.limit is None else begin + question.limit
         told = []
         for each in self._schedules[begin:end]:
-            told.append(self._times(each, question.count))
+            told.append(told_of(each, self._timetable.times(each.name, question.count)))
             if len(told) % TOLD_AT_ONCE == 0:
                 await asyncio.sleep(0)
         return tuple(told)
-
-    def _times(self, schedule: Schedule, count: int) -> ScheduleTimes:
-        return ScheduleTimes(
-            name=schedule.name,
-            every=None if schedule.every is None else render_duration(schedule.every),
-            cron=schedule.cron,
-            timezone=schedule.timezone,
-            users=schedule.users,
-            channels=schedule.channels,
-            groups=schedule.groups,
-            jitter=render_duration(schedule.jitter),
-            quiet=schedule.quiet,
-            overlap=schedule.overlap,
-            catch_up=schedule.catch_up,
-            next=self._timetable.times(schedule.name, count),
-        )
 
     async def _parse_for(self, account_id: AccountId, schedule: Schedule) -> None:
         """Begin one user's run, or say why there is none."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from actors.messages.jobs import ScheduleTimes
 from config.model import Schedule
 from config.schedule import next_firing, out_of_quiet
+from config.values import render_duration
 
 JUMP_LEAST = timedelta(seconds=2)
 """Less than this between wall clock and elapsed time is drift, which needs no answer."""
@@ -194,3 +196,21 @@ def first_due(schedule: Schedule, last: datetime, now: datetime) -> datetime:
         # A clock that was set back meanwhile makes no wait longer than one period.
         return missed if schedule.every is None else next_firing(schedule, now, last)
     return missed if schedule.catch_up == "once" else next_firing(schedule, now, last)
+
+
+def told_of(schedule: Schedule, firings: tuple[datetime, ...]) -> ScheduleTimes:
+    """A schedule in the words of the settings, with its firings to come."""
+    return ScheduleTimes(
+        name=schedule.name,
+        every=None if schedule.every is None else render_duration(schedule.every),
+        cron=schedule.cron,
+        timezone=schedule.timezone,
+        users=schedule.users,
+        channels=schedule.channels,
+        groups=schedule.groups,
+        jitter=render_duration(schedule.jitter),
+        quiet=schedule.quiet,
+        overlap=schedule.overlap,
+        catch_up=schedule.catch_up,
+        next=firings,
+    )
