@@ -18,6 +18,7 @@ from actors.errors import (
     ActorsError,
     FloodWaited,
     LoopbackViolated,
+    NotConnected,
     Refused,
     StoreUnavailable,
     TryAgain,
@@ -199,7 +200,7 @@ class Account(TaskActor):
                 self._take_settings(settings)
             case DescribeCalls():
                 if self._caller is None:
-                    raise TryAgain(self._id, "DescribeCalls", "not connected")
+                    raise NotConnected(self._id, "DescribeCalls")
                 return self._caller.describe()
             case ForgetLimits(method=method):
                 return self._forget_limits(method)
@@ -238,7 +239,7 @@ class Account(TaskActor):
 
     def _queue(self, request: Asked | Wish) -> Later[Any]:
         if self._caller is None:
-            raise TryAgain(self._id, type(request).__name__, "not connected")
+            raise NotConnected(self._id, type(request).__name__)
         if len(self._line) >= LINE:
             raise TryAgain(self._id, type(request).__name__, "too many requests wait")
         later: Later[Any] = Later()
@@ -305,7 +306,7 @@ class Account(TaskActor):
                 await desk.serve(self._line, watch)
         finally:
             self._client = self._caller = None
-            self._line.turn_away(lambda name: TryAgain(self._id, name, "not connected"))
+            self._line.turn_away(lambda name: NotConnected(self._id, name))
 
     async def _is_needed(self) -> bool:
         """Whether the roster, going by what is stored, wants this account pushed to; one that was never up is."""
@@ -439,7 +440,7 @@ class Account(TaskActor):
 
     async def belong(self, wish: Wish) -> object:
         if self._caller is None:
-            raise TryAgain(self._id, type(wish).__name__, "not connected")
+            raise NotConnected(self._id, type(wish).__name__)
         return await self._wishes.take(self._caller, wish)
 
     async def read_dialogs(self) -> None:

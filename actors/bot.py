@@ -21,6 +21,7 @@ from actors.errors import (
     ActorsError,
     FloodWaited,
     LoopbackViolated,
+    NotConnected,
     Refused,
     StoreUnavailable,
     TryAgain,
@@ -189,7 +190,7 @@ class Bot(TaskActor):
                 await self._serve(caller, watch)
         finally:
             self._caller = None
-            self._line.turn_away(lambda name: TryAgain(self._id, name, "not connected"))
+            self._line.turn_away(lambda name: NotConnected(self._id, name))
 
     async def _load_key(self) -> SessionKey:
         return await self._notes.load_key() or await self._sign_in()

@@ -55,6 +55,13 @@ class TryAgain(ActorsError):
         self.cause = cause
 
 
+class NotConnected(TryAgain):
+    """The account isn't connected just now: it is on its way, or was set aside meanwhile."""
+
+    def __init__(self, account_id: AccountId, method: str) -> None:
+        super().__init__(account_id, method, "not connected")
+
+
 class Refused(ActorsError):
     """The service refused for a reason that asking again won't change."""
 

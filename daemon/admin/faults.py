@@ -17,6 +17,7 @@ from actors.errors import (
     LimitReached,
     NameTaken,
     NotAChannel,
+    NotConnected,
     OwnershipLost,
     Refused,
     StoreUnavailable,
@@ -93,6 +94,9 @@ def _of_actors(fault: ActorsError) -> Problem | None:
             wait = math.ceil(fault.wait.total_seconds())
             headers = {"Retry-After": str(wait)}
             return Problem(429, f"Telegram wants {wait} s of waiting before this is tried again", headers=headers)
+        case NotConnected():
+            detail = f"User {fault.account_id} isn't connected just now: ask again in a moment, or see GET /users"
+            return Problem(409, detail, headers={"Retry-After": "5"})
         case TryAgain():
             return busy(f"Telegram didn't answer as it should ({fault.cause}): ask again in a moment")
     return _of_the_store(fault)

@@ -4,8 +4,6 @@ import secrets
 import threading
 
 import pytest
-from pyrogram.raw import types as kurigram_types
-from pyrogram.utils import compute_password_check
 from telethon import types
 from telethon.password import compute_check
 
@@ -43,6 +41,10 @@ def telethon_proof(challenge: Challenge, password: str) -> tuple[bytes, bytes]:
 
 
 def kurigram_proof(challenge: Challenge, password: str) -> tuple[bytes, bytes]:
+    # Two seconds of importing, which nobody else needs.
+    from pyrogram.raw import types as kurigram_types
+    from pyrogram.utils import compute_password_check
+
     algo = kurigram_types.PasswordKdfAlgoSHA256SHA256PBKDF2HMACSHA512iter100000SHA256ModPow(
         salt1=challenge.verifier.salt1, salt2=challenge.verifier.salt2, g=DH_GENERATOR, p=P
     )

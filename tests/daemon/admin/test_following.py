@@ -5,10 +5,12 @@ import json
 import aiohttp
 import pytest
 
+from actors.messages.account import DescribeAccount
 from sandbox.client import Sandbox
 from tests.actors.test_collection import Tree
 from tests.daemon.admin.conftest import Face, serve  # noqa: F401 -- a fixture
 from tests.daemon.test_cli import Telewarden, telewarden  # noqa: F401 -- a fixture
+from tests.processes import breathe
 
 
 @pytest.fixture
@@ -55,6 +57,15 @@ async def test_a_channel_is_followed_and_dropped(reading):
     assert (await reading.post(path, json={"channel": "@nobody_bears_this"}))[0] == 422
     assert (await reading.post("/users/404/channels", json={"channel": "@news"}))[0] == 404
     assert (await reading.post(path, json={"colour": "red"}))[0] == 400
+
+
+async def test_of_an_account_that_isn_t_connected_nothing_can_be_asked_just_now(reading):
+    reading.sandbox.dc.drop_connections(down=60.0)
+    account = reading.owner.find(f"account/{reading.me}")
+    while (await account.call(DescribeAccount())).loop_id is not None:
+        await breathe()
+    status, answer, headers = await reading.post(f"/users/{reading.me}/import", json={})
+    assert (status, "isn't connected just now" in answer["detail"], headers["Retry-After"]) == (409, True, "5")
 
 
 async def test_a_folder_is_taken_over_by_command(reading, telewarden):  # noqa: F811
