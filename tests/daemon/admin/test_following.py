@@ -1,11 +1,12 @@
 """What a user follows, over HTTP and by command, through a real account."""
 
 import json
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
 
-from actors.messages.account import DescribeAccount
 from sandbox.client import Sandbox
 from tests.actors.test_collection import Tree
 from tests.daemon.admin.conftest import Face, serve  # noqa: F401 -- a fixture
@@ -18,8 +19,8 @@ def owner():
     """The tree brings its own."""
 
 
-@pytest.fixture
-async def reading(store, serve, registry):  # noqa: F811
+@asynccontextmanager
+async def reading_from(store, serve, *, down=False):  # noqa: F811
     """A server beside a tree with one account, and its two channels, of which one isn't a dialog."""
     async with Sandbox(accounts=1, channels=2, posts=10) as sandbox:
         tree = Tree(sandbox, store)
@@ -29,8 +30,11 @@ async def reading(store, serve, registry):  # noqa: F811
             if (me.id in channel.members) != (standing == "member"):
                 sandbox.dc.move(channel, me, standing, silent=True)
         await tree.sign_in()
+        if down:
+            tree.sandbox = SimpleNamespace(address="127.0.0.1", port=1)
         tree.start()
-        await tree.signed_in()
+        if not down:
+            await tree.signed_in()
         server = serve(store)
         server._owner = tree.owner
         await server.start()
@@ -40,6 +44,12 @@ async def reading(store, serve, registry):  # noqa: F811
             yield face
         await server.stop()
         await tree.stop()
+
+
+@pytest.fixture
+async def reading(store, serve, registry):  # noqa: F811
+    async with reading_from(store, serve) as face:
+        yield face
 
 
 async def test_a_channel_is_followed_and_dropped(reading):
@@ -59,13 +69,13 @@ async def test_a_channel_is_followed_and_dropped(reading):
     assert (await reading.post(path, json={"colour": "red"}))[0] == 400
 
 
-async def test_of_an_account_that_isn_t_connected_nothing_can_be_asked_just_now(reading):
-    reading.sandbox.dc.drop_connections(down=60.0)
-    account = reading.owner.find(f"account/{reading.me}")
-    while (await account.call(DescribeAccount())).loop_id is not None:
-        await breathe()
-    status, answer, headers = await reading.post(f"/users/{reading.me}/import", json={})
-    assert (status, "isn't connected just now" in answer["detail"], headers["Retry-After"]) == (409, True, "5")
+async def test_of_an_account_that_isn_t_connected_nothing_can_be_asked_just_now(store, serve, registry):  # noqa: F811
+    async with reading_from(store, serve, down=True) as reading:
+        path = f"/users/{reading.me}/import"
+        while (answer := await reading.post(path, json={}))[0] == 404:
+            await breathe()
+        status, problem, headers = answer
+        assert (status, "isn't connected just now" in problem["detail"], headers["Retry-After"]) == (409, True, "5")
 
 
 async def test_a_folder_is_taken_over_by_command(reading, telewarden):  # noqa: F811
