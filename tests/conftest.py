@@ -19,6 +19,12 @@ from tests.postgres import Databases, make_template
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those of whole processes first: one that takes half a minute leaves a worker idle when it comes last."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.parent not in (here, here / "adversity"))
+
+
 def pytest_collection_finish() -> None:
     """What was collected lives as long as the run: the collector needn't walk through it during each test."""
     gc.collect()

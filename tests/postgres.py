@@ -106,9 +106,6 @@ class Wire:
     def silence(self) -> None:
         self._open.clear()
 
-    def speak(self) -> None:
-        self._open.set()
-
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._meet, "127.0.0.1", self._port)
         return self

@@ -92,10 +92,6 @@ async def test_it_ends_in_time_though_the_database_has_gone_silent(tmp_path, dsn
                     assert answer.status == status, await answer.text()
         assert await daemon.stop(within=10) == 0
         assert "Traceback" not in daemon.log
-        wire.speak()
-        # What it couldn't say doesn't keep the next one from starting.
-        async with DaemonProcess(tmp_path / "var", env=env) as daemon:
-            await daemon.signed_in(3)
 
 
 async def test_a_database_that_comes_up_after_it_is_waited_for(tmp_path, dsn):
