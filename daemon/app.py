@@ -9,26 +9,23 @@ import platform
 import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import prometheus_client
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from actors import log
 from actors.errors import ActorsError, StoreUnavailable
 from actors.messages.content import Profile
-from actors.messages.ids import UP, AccountId, AccountState
+from actors.messages.ids import AccountId
 from actors.messages.rows import SessionKey
 from actors.metrics import ActorCollector, Metrics
 from actors.runtime.errors import ActorDeadError, RuntimeFault
 from actors.runtime.owner import LoopOwner, run_owner
-from actors.runtime.ref import Ref
 from actors.supervisor import Parts, Root
 from actors.telegram.client import fenced
 from actors.telegram.fence import HAND_OVER, Fence
@@ -37,6 +34,21 @@ from config.load import missing_credentials
 from config.model import Datacenter, Settings
 from daemon.admin.access import Access, TokenFileInvalid
 from daemon.admin.server import AddressUnavailable, AdminServer
+from daemon.beside import (
+    EX_FAILED,
+    Ending,
+    PoolCollector,
+    cut_off,
+    forget_old,
+    heartbeat,
+    keep,
+    measure_lag,
+    measure_totals,
+    release,
+    stop_tree,
+    watch_postgres,
+    watch_root,
+)
 from daemon.keys import MasterKeyRefused, MasterKeys, load_master_keys
 from daemon.logs import secrets_of, setup_logging
 from daemon.media.opening import BlobsRefused, open_blobs
@@ -47,29 +59,14 @@ from daemon.rotation import Rotation
 from daemon.sandbox_process import SandboxFailed, SandboxProcess
 from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.errors import StoreRefused
-from daemon.store.pool import Database
 from daemon.store.state_lock import StateLock
 from daemon.store.store import OpenStore, open_store
 from daemon.systemd import Notifier
 
 logger = logging.getLogger("telewarden")
 
-EX_FAILED = 1
-STOP_WITHIN = 8.0
-"""Seconds for the tree's orderly stop; with the server's and the database's the whole stays within 10."""
-DATABASE_WITHIN = 6.0
-"""Seconds of a stop after which the database is waited for no longer: one that is silent would hold each part up."""
 DATABASE_AGAIN = 2.0
 """Seconds between two looks at a database that isn't there at the start."""
-CANCELLED_FOR, CANCELLED_MOST = 0.5, 3
-"""Seconds until a task that doesn't end is cancelled again, and how often."""
-HEARTBEAT = 10.0
-LEDGER_EVERY = 15.0
-"""Seconds between two looks at the totals of the ledger: one statement of some milliseconds, and as old as a scrape."""
-FORGET_EVERY = 6 * 3600.0
-LAG_EVERY = 0.1
-"""Seconds: a stall shorter than this may pass unseen between two looks."""
-LOST: frozenset[AccountState] = frozenset({"frozen", "revoked", "banned", "duplicated", "parked"})
 WATCHDOG = 2.0
 """Seconds without a beat of the loop after which a thread outside names what blocks it, at most a quarter later."""
 
@@ -89,20 +86,6 @@ REFUSALS = (
     StoreUnavailable,
 )
 """Faults that an operator can mend: told in one plain line, without a traceback."""
-
-
-@dataclass(slots=True)
-class Ending:
-    """Why the daemon ends, and with which code; the first reason stays."""
-
-    event: asyncio.Event
-    reason: str = ""
-    code: int = 0
-
-    def begin(self, reason: str, code: int = 0) -> None:
-        if not self.event.is_set():
-            self.reason, self.code = reason, code
-            self.event.set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,12 +186,12 @@ async def _start(stack: AsyncExitStack, owner: LoopOwner, start: Start, ending: 
     opened = await _open_store(stack, settings, keys, ending, notify)
     # The lock of the state folder proves that nobody else uses the PostgreSQL inside it.
     ownership = await opened.owner.take(lock, take_over=take_over or settings.database.dsn is None)
-    stack.push_async_callback(_release, opened)
-    _keep(stack, _heartbeat(opened), "ownership heartbeat")
+    stack.push_async_callback(release, opened)
+    keep(stack, heartbeat(opened), "ownership heartbeat")
     fence = Fence(opened.owner.confirm, on_lost=lambda lost: ending.begin(str(lost), EX_FAILED))
     stack.enter_context(fenced(fence))
-    _keep(stack, fence.look(), "fence: look")
-    _keep(stack, fence.watch(), "fence: watch")
+    keep(stack, fence.look(), "fence: look")
+    keep(stack, fence.watch(), "fence: watch")
     if ownership.by_force:
         log.emit(log.TAKEN_OVER, seconds=HAND_OVER)
         await asyncio.sleep(HAND_OVER)
@@ -216,8 +199,8 @@ async def _start(stack: AsyncExitStack, owner: LoopOwner, start: Start, ending: 
     await rotation.go_on()
     metrics = _make_metrics(stack, owner)
     metrics.registry.register(PoolCollector(opened.database))
-    _keep(stack, _measure_totals(opened, metrics, notify), "totals")
-    _keep(stack, _forget_old(owner, opened), "audit: forget")
+    keep(stack, measure_totals(opened, metrics, notify), "totals")
+    keep(stack, forget_old(owner, opened), "audit: forget")
     datacenter, bot_token = await _datacenter(stack, settings, opened)
     blobs = open_blobs(settings)
     parts = Parts(
@@ -230,8 +213,8 @@ async def _start(stack: AsyncExitStack, owner: LoopOwner, start: Start, ending: 
         blobs=blobs,
     )
     root = Root.start(parts=parts, key="supervisor")
-    stack.push_async_callback(_stop_tree, root)
-    _keep(stack, _watch_root(root, ending), "end of the tree")
+    stack.push_async_callback(stop_tree, root)
+    keep(stack, watch_root(root, ending), "end of the tree")
     reloading = Reloading(
         owner=owner,
         store=opened.store,
@@ -242,9 +225,9 @@ async def _start(stack: AsyncExitStack, owner: LoopOwner, start: Start, ending: 
             lambda live: setup_logging(live.logging, secrets={*secrets_of(settings), *secrets_of(live)}),
         ),
     )
-    _keep(stack, watch(owner, opened.store, lambda: reloading.settings), "plan")
+    keep(stack, watch(owner, opened.store, lambda: reloading.settings), "plan")
     if notify.watchdog_interval is not None:
-        _keep(stack, Progress(owner, notify, opened.check).feed(notify.watchdog_interval), "watchdog")
+        keep(stack, Progress(owner, notify, opened.check).feed(notify.watchdog_interval), "watchdog")
     _reload_on_hangup(stack, owner, reloading, notify)
     admin = AdminServer(
         owner=owner, store=opened.store, access=start.access, registry=metrics.registry,
@@ -283,7 +266,7 @@ def _reload_on_hangup(stack: AsyncExitStack, owner: LoopOwner, reloading: Reload
                 log.emit(log.RELOAD_REFUSED, cause=str(fault))
             notify.ready()
 
-    _keep(stack, reload(), "reload")
+    keep(stack, reload(), "reload")
 
 
 def _make_metrics(stack: AsyncExitStack, owner: LoopOwner) -> Metrics:
@@ -294,7 +277,7 @@ def _make_metrics(stack: AsyncExitStack, owner: LoopOwner) -> Metrics:
     built.info({"version": metadata.version("telewarden"), "python": platform.python_version()})
     registry.register(ActorCollector(owner))
     owner.on_foreign_loop = metrics.event_loop_errors.inc
-    _keep(stack, _measure_lag(owner, metrics), "loop lag")
+    keep(stack, measure_lag(owner, metrics), "loop lag")
     return metrics
 
 
@@ -306,11 +289,11 @@ async def _open_store(
         dsn, where = settings.database.dsn.get_secret_value(), "database.dsn"
     else:
         postgres = await stack.enter_async_context(EmbeddedPostgres(settings.world_dir / "postgres"))
-        _keep(stack, _watch_postgres(postgres, ending), "end of PostgreSQL")
+        keep(stack, watch_postgres(postgres, ending), "end of PostgreSQL")
         dsn, where = postgres.dsn, str(postgres.folder)
     opened = await _once_there(lambda: open_store(dsn, pool_size=settings.database.pool_size, keys=keys), notify)
     stack.push_async_callback(opened.close)
-    _keep(stack, _cut_off(opened, ending), "end of a silent database")
+    keep(stack, cut_off(opened, ending), "end of a silent database")
     log.emit(log.DATABASE_READY, where=where)
     return opened
 
@@ -373,121 +356,3 @@ async def _ready(owner: LoopOwner, opened: OpenStore) -> Mapping[str, str | None
     }
     checks["database"] = await opened.check()
     return checks
-
-
-# --- what runs beside the tree -------------------------------------------------------------------------------------
-
-
-def _keep(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
-    """Run ``work`` until the stack unwinds."""
-    task = asyncio.get_running_loop().create_task(work, name=name)
-
-    async def end() -> None:
-        for _ in range(CANCELLED_MOST):
-            task.cancel()
-            if (await asyncio.wait([task], timeout=CANCELLED_FOR))[0]:
-                return
-        logger.error("%s doesn't end, and is left", name)
-
-    stack.push_async_callback(end)
-
-
-async def _release(opened: OpenStore) -> None:
-    try:
-        await opened.owner.release()
-    except StoreUnavailable as error:
-        logger.warning("the database doesn't know that this daemon ended: %s", error)
-
-
-async def _cut_off(opened: OpenStore, ending: Ending) -> None:
-    await ending.event.wait()
-    await asyncio.sleep(DATABASE_WITHIN)
-    logger.warning("the database doesn't answer, and is waited for no longer")
-    opened.database.cut_off()
-
-
-async def _heartbeat(opened: OpenStore) -> None:
-    """For an operator who looks at the owner row; that it was lost is noticed by the fence."""
-    while True:
-        await asyncio.sleep(HEARTBEAT)
-        with suppress(StoreUnavailable):
-            await opened.owner.heartbeat()
-
-
-class PoolCollector(Collector):
-    """The database's connections, read at scrape time."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(
-            "telewarden_database_connections", "Connections to PostgreSQL: busy, idle, and at most.", labels=["state"]
-        )
-        for state, number in zip(("busy", "idle", "most"), self._database.connections, strict=True):
-            family.add_metric([state], number)
-        yield family
-
-
-async def _measure_lag(owner: LoopOwner, metrics: Metrics) -> None:
-    while True:
-        due = owner.clock.monotonic() + LAG_EVERY
-        await asyncio.sleep(LAG_EVERY)
-        metrics.loop_lag.observe(max(0.0, owner.clock.monotonic() - due))
-
-
-async def _measure_totals(opened: OpenStore, metrics: Metrics, notify: Notifier) -> None:
-    told = ""
-    while True:
-        try:
-            metrics.ledger_told(await opened.store.channels.ledger_totals())
-            metrics.channels_told(await opened.store.channels.conditions())
-            states = [row.state for row in await opened.store.accounts.all() if not row.bot]
-            metrics.accounts_told(states)
-            status = _status(states)
-            if status != told:
-                notify.status(status)
-                told = status
-        except StoreUnavailable as error:
-            metrics.ledger_told(None)
-            metrics.accounts_told(None)
-            metrics.channels_told(None)
-            logger.debug("no totals of the ledger: %s", error)
-        await asyncio.sleep(LEDGER_EVERY)
-
-
-async def _forget_old(owner: LoopOwner, opened: OpenStore) -> None:
-    """What the audit keeps no longer, and requests that nobody repeats any more."""
-    while True:
-        try:
-            await opened.store.access.forget(owner.clock.now())
-            await opened.store.repeats.forget(owner.clock.now())
-        except StoreUnavailable as error:
-            logger.debug("old requests are forgotten later: %s", error)
-        await asyncio.sleep(FORGET_EVERY)
-
-
-def _status(states: list[AccountState]) -> str:
-    """What ``systemctl status`` shows."""
-    up, parked = sum(state in UP for state in states), sum(state in LOST for state in states)
-    return f"accounts {up}/{len(states)} up" + (f", {parked} parked" if parked else "")
-
-
-async def _watch_postgres(postgres: EmbeddedPostgres, ending: Ending) -> None:
-    await postgres.gone()
-    ending.begin(f"the embedded PostgreSQL ended; its log is {postgres.log}", EX_FAILED)
-
-
-async def _watch_root(root: Ref, ending: Ending) -> None:
-    """The root ends only by our stop or because it gave up: then systemd starts us afresh."""
-    while not await root.wait_stopped(3600.0):
-        pass
-    ending.begin("the supervisor gave up; see the log above", EX_FAILED)
-
-
-async def _stop_tree(root: Ref) -> None:
-    root.stop(block=False)
-    if not await root.wait_stopped(STOP_WITHIN):
-        logger.error("the tree didn't stop within %s s and is killed", STOP_WITHIN)
-        root.kill()
-        await root.wait_stopped(1.0)
