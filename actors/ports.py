@@ -429,7 +429,7 @@ class Repeats(Protocol):
     """Requests that whoever sends them may repeat, each under a key of its sender's."""
 
     async def begin(self, who: str, key: str, asked: bytes, now: datetime) -> Asked | None:
-        """What is known of the key; None for one that is new, and taken from now on."""
+        """What is known of the key; None for one that is new, and taken from now on. ``asked``: the whole request."""
 
     def open(self, who: str, key: str, sealed: bytes) -> bytes:
         """An answer. Raises: SessionRejected where the master key was changed since."""
@@ -475,6 +475,11 @@ class Keys(Protocol):
 
     def open(self, account_id: AccountId, sealed: bytes) -> bytes:
         """Raises: SessionRejected."""
+
+    def digest(self, plain: bytes) -> bytes: ...
+
+    def is_digest_of(self, digest: bytes, plain: bytes) -> bool | None:
+        """None where the key that it was made with isn't known any more."""
 
     def seal_answer(self, name: bytes, plain: bytes) -> bytes: ...
 

@@ -76,7 +76,7 @@ async def release(opened: OpenStore) -> None:
 async def cut_off(opened: OpenStore, ending: Ending) -> None:
     await ending.event.wait()
     await asyncio.sleep(DATABASE_WITHIN)
-    logger.warning("the database doesn't answer, and is waited for no longer")
+    logger.warning("what the database hasn't answered by now isn't waited for: the stop is to end in time")
     opened.database.cut_off()
 
 

@@ -7,6 +7,7 @@ Format, key id and account, or an answer's name, are authenticated with both par
 import base64
 import binascii
 import hashlib
+import hmac
 import os
 import secrets
 import stat
@@ -38,6 +39,7 @@ class MasterKeys:
 
     def __init__(self, key: bytes, *former: bytes, file: Path | None = None) -> None:
         self._masters: dict[bytes, AESGCM] = {}
+        self._digesting: dict[bytes, bytes] = {}
         self.file = file
         """Where the key lies, if this program may replace it there."""
         for each in (*former, key):
@@ -53,9 +55,11 @@ class MasterKeys:
         # Tells keys apart when they are rotated; says nothing of the key.
         self.current = hashlib.sha256(b"telewarden master key" + key).digest()[:_ID]
         self._masters[self.current] = AESGCM(key)
+        self._digesting[self.current] = hashlib.sha256(b"telewarden digests" + key).digest()
 
     def forget_former(self) -> None:
         self._masters = {self.current: self._masters[self.current]}
+        self._digesting = {self.current: self._digesting[self.current]}
 
     @property
     def has_former(self) -> bool:
@@ -78,6 +82,15 @@ class MasterKeys:
     def open_answer(self, name: bytes, sealed: bytes) -> bytes:
         """Raises: SessionRejected."""
         return self._open(_ANSWER, name, sealed, "the answer")
+
+    def digest(self, plain: bytes) -> bytes:
+        """By which ``plain`` is known again, and which tells nobody without the key whether a guess is right."""
+        return self.current + hmac.digest(self._digesting[self.current], plain, "sha256")
+
+    def is_digest_of(self, digest: bytes, plain: bytes) -> bool | None:
+        """None where the key that it was made with isn't known any more."""
+        by = self._digesting.get(digest[:_ID])
+        return None if by is None else hmac.compare_digest(digest[_ID:], hmac.digest(by, plain, "sha256"))
 
     def _seal(self, use: bytes, whose: bytes, plain: bytes) -> bytes:
         head = bytes((_FORMAT,)) + self.current

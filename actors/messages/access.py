@@ -48,7 +48,7 @@ class Audited:
 class Asked:
     """A request that was sent before, under the same key."""
 
-    asked: bytes
-    """SHA-256 of path and body."""
+    same: bool
+    """Whether it is the same request, as far as that can be told: not after the master key was replaced."""
     sealed: bytes | None
     """Its answer; None while there is none."""

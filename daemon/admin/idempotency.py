@@ -4,7 +4,6 @@ The key is in the store before the request is begun, and its answer after: whate
 done twice. Then nobody knows whether it was done at all, and a repeat is told just that.
 """
 
-import hashlib
 import logging
 import re
 from collections.abc import Awaitable
@@ -43,11 +42,11 @@ async def once(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     if not _KEY.fullmatch(given):
         raise Problem(400, f"{HEADER} must be 1 to 255 printable ASCII characters without blanks")
-    asked = hashlib.sha256(request.rel_url.raw_path_qs.encode() + b"\n" + await request.read()).digest()
+    asked = request.rel_url.raw_path_qs.encode() + b"\n" + await request.read()
     who, at_work = request[WHO].name, request.app[AT_WORK]
     known = await request.app[STORE].repeats.begin(who, given, asked, datetime.now(UTC))
     if known is not None:
-        return _again(request, known, asked, (who, given))
+        return _again(request, known, (who, given))
     at_work.add((who, given))
     try:
         return await _first(request, handler, (who, given))
@@ -82,9 +81,9 @@ async def _note(noting: Awaitable[None]) -> None:
         logger.warning("what became of a request with a key isn't noted: %s", error)
 
 
-def _again(request: web.Request, known: Asked, asked: bytes, key: tuple[str, str]) -> web.Response:
+def _again(request: web.Request, known: Asked, key: tuple[str, str]) -> web.Response:
     """The first answer. Raises: ``Problem``."""
-    if known.asked != asked:
+    if not known.same:
         detail = f"This {HEADER} was sent with another request: take a new one for each thing that is to be done"
         raise Problem(422, detail)
     look = "look whether it was (GET /jobs, /invites, /tokens, /users), then take a new key"

@@ -33,11 +33,11 @@ class StoredRepeats:
 
     async def begin(self, who: str, key: str, asked: bytes, now: datetime) -> Asked | None:
         async with self._database.writing() as connection:
-            if await connection.fetchval(_BEGIN, who, key, asked, now, now - KEPT_FOR):
+            if await connection.fetchval(_BEGIN, who, key, self._keys.digest(asked), now, now - KEPT_FOR):
                 return None
             row = await connection.fetchrow(_KNOWN, who, key)
         assert row is not None, "it was in the way of an INSERT"
-        return Asked(asked=row["asked"], sealed=row["sealed"])
+        return Asked(same=self._keys.is_digest_of(row["asked"], asked) is not False, sealed=row["sealed"])
 
     def open(self, who: str, key: str, sealed: bytes) -> bytes:
         return self._keys.open_answer(_name(who, key), sealed)

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from actors.messages.access import Asked
+from daemon.keys import MasterKeys
+from daemon.store.repeats import StoredRepeats
 from tests.daemon.admin.conftest import TOKEN
 from tests.daemon.store.rows import ask
 
@@ -60,17 +62,31 @@ async def test_a_restart_forgets_nothing_and_the_answers_lie_sealed(face, dsn):
     again = await invite(face, "a")
     assert (again[0], again[1], again[2]["Idempotent-Replayed"]) == (code, first, "true")
     assert len(await ask(dsn, "SELECT 1 FROM invites")) == 1
-    ((sealed,),) = await ask(dsn, "SELECT sealed FROM repeats")
+    ((asked, sealed),) = await ask(dsn, "SELECT asked, sealed FROM repeats")
     assert first["code"].encode() not in sealed
+    # A body may hold a password: what is kept of it confirms no guess.
+    assert sha256(b"/invites\n{}").digest() not in asked
 
 
 async def test_what_was_being_done_when_the_daemon_ended_isn_t_done_again(face, store, dsn):
-    asked = sha256(b"/invites\n{}").digest()
-    assert await store.repeats.begin("peer 127.0.0.1", "a", asked, datetime.now(UTC)) is None
+    assert await store.repeats.begin("peer 127.0.0.1", "a", b"/invites\n{}", datetime.now(UTC)) is None
     code, problem, _ = await invite(face, "a")
     assert (code, "GET /jobs" in problem["detail"]) == (409, True)
     assert await ask(dsn, "SELECT 1 FROM invites") == []
     assert (await invite(face, "a", {"uses": 2}))[0] == 422
+
+
+async def test_after_the_master_key_was_replaced_nothing_is_done_twice(store, dsn):
+    now, former = datetime.now(UTC), MasterKeys(bytes(32))
+    elsewhere = StoredRepeats(store.repeats._database, former)
+    assert await elsewhere.begin("who", "a", b"one", now) is None
+    await elsewhere.end("who", "a", b"answer")
+    for asked in (b"one", b"other"):
+        assert (await store.repeats.begin("who", "a", asked, now)).same, "nobody can tell"
+    former.adopt(bytes([1] * 32))
+    assert [(await elsewhere.begin("who", "a", asked, now)).same for asked in (b"one", b"other")] == [True, False]
+    former.forget_former()
+    assert (await elsewhere.begin("who", "a", b"other", now)).same
 
 
 async def test_an_answer_that_no_key_opens_is_neither_told_nor_made_anew(face, dsn):
@@ -83,14 +99,15 @@ async def test_an_answer_that_no_key_opens_is_neither_told_nor_made_anew(face, d
 
 async def test_a_key_is_new_again_after_a_day(store):
     now = datetime.now(UTC)
-    repeats, one, other = store.repeats, bytes(32), bytes([1] * 32)
+    repeats, one, other = store.repeats, b"one", b"other"
     assert await repeats.begin("who", "old", one, now - timedelta(days=1, seconds=1)) is None
     await repeats.end("who", "old", b"answer")
     assert await repeats.begin("who", "young", one, now - timedelta(hours=23)) is None
     await repeats.end("who", "young", b"answer")
     known = await repeats.begin("who", "young", other, now)
+    assert not known.same
     assert repeats.open("who", "young", known.sealed) == b"answer"
     assert await repeats.begin("who", "old", other, now) is None
-    assert await repeats.begin("who", "old", other, now) == Asked(asked=other, sealed=None)
+    assert await repeats.begin("who", "old", other, now) == Asked(same=True, sealed=None)
     assert await repeats.begin("who", "third", one, now - timedelta(days=2)) is None
     assert (await repeats.forget(now), await repeats.forget(now)) == (1, 0)
