@@ -392,6 +392,9 @@ class Bot(TaskActor):
             for alert in alerts
             if alert.kind in ENDED and alert.account_id in speaks
         ]
-        heard = [await self._try_to_say(Person(user_id=who, language=speaks[who]), what) for who, what in messages]
+        heard = []
+        for who, what in messages:
+            heard.append(await self._try_to_say(Person(user_id=who, language=speaks[who]), what))
+            self._metrics.alert_delivered(heard=heard[-1])
         if any(heard):  # where nobody was, they wait for the next time
             await self._store.alerts.mark_told(alert.alert_id for alert in alerts)

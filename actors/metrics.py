@@ -140,11 +140,23 @@ class Metrics:
         self.alerts_raised = Counter(
             "telewarden_alerts_raised", "Alerts raised anew, by kind.", ("kind",), registry=registry
         )
+        self.deliveries = Counter(
+            "telewarden_deliveries",
+            "What was to be brought to somebody, by what it is and whether it arrived; one that failed is tried again.",
+            ("kind", "result"),
+            registry=registry,
+        )
+        for result in ("sent", "failed"):
+            self.deliveries.labels(kind="alert", result=result)
         self.budgets: WeakSet[Paced] = WeakSet()
         registry.register(BudgetCollector(self.budgets))
         self.loop_lag = Histogram(
             "telewarden_loop_lag_seconds", "How late the loop wakes.", buckets=LAG_BUCKETS, registry=registry
         )
+
+    def alert_delivered(self, *, heard: bool) -> None:
+        """One message about alerts to one person."""
+        self.deliveries.labels(kind="alert", result="sent" if heard else "failed").inc()
 
     def call_made(self, method: str, outcome: str) -> None:
         self.calls.labels(method=method, outcome=outcome).inc()

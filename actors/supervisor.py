@@ -154,6 +154,7 @@ class Accounts(Supervisor):
             settings=parts.settings,
             datacenter=parts.datacenter,
             loopback_only=parts.loopback_only,
+            metrics=parts.metrics,
             key="bot",
         )
 

@@ -273,6 +273,15 @@ async def test_only_administrators_see_others_and_invite(tree, store):
         assert "/invite 5" in await user.hear()
 
 
+def delivered(tree, **counts):
+    async def so_many():
+        sample = tree.metrics.registry.get_sample_value
+        told = {each: sample("telewarden_deliveries_total", {"kind": "alert", "result": each}) for each in counts}
+        return told == counts
+
+    return so_many
+
+
 async def test_alerts_that_come_together_are_told_together_and_once_and_their_user_is_told_the_way_back(store):
     def alerts(people):
         lost = [RaiseAlert(kind="channel_private", channel_id=each, cause="nobody can read it") for each in range(3)]
@@ -285,6 +294,7 @@ async def test_alerts_that_come_together_are_told_together_and_once_and_their_us
         async with tree.chat(owner) as chat:
             told = (await chat.hear_note(within=40)).message.splitlines()
             assert (told[0], len(told)) == ("🚨 Требуют внимания, 4:", 3)
+        await tree.until(delivered(tree, sent=1, failed=1))
         mine = (await store.accounts.session(AccountId(boris.id))).auth_key
         (key,) = (each for each in tree.sandbox.dc.keys.of(boris.id) if each.key == mine)
         # As the bot hears of it from the person's app.
@@ -297,6 +307,7 @@ async def test_alerts_that_come_together_are_told_together_and_once_and_their_us
             told = (await chat.hear_note(within=60)).message.splitlines()
             assert told[0] == "🚨 Требуют внимания, 1:"
             assert told[1].startswith(f"• key_dead, @{boris.username}: ")
+        await tree.until(delivered(tree, sent=3, failed=1))
 
 
 async def test_a_revoked_session_is_parked_at_once_and_a_picture_brings_back_every_post(store):
