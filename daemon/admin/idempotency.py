@@ -30,7 +30,7 @@ _NAMES = ("Content-Type", "Location")
 """Headers that an answer is kept with."""
 
 AT_WORK = web.AppKey("at_work", set[tuple[str, str]])
-"""Who and which key: requests that are being done."""
+"""Who and which key: requests that are being done by this process."""
 
 
 @web.middleware
@@ -43,15 +43,15 @@ async def once(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not _KEY.fullmatch(given):
         raise Problem(400, f"{HEADER} must be 1 to 255 printable ASCII characters without blanks")
     asked = request.rel_url.raw_path_qs.encode() + b"\n" + await request.read()
-    who, at_work = request[WHO].name, request.app[AT_WORK]
-    known = await request.app[STORE].repeats.begin(who, given, asked, datetime.now(UTC))
-    if known is not None:
-        return _again(request, known, (who, given))
-    at_work.add((who, given))
+    key, at_work = (request[WHO].name, given), request.app[AT_WORK]
+    if key in at_work:
+        raise Problem(409, f"The request with this {HEADER} is still being done: ask again in a moment")
+    at_work.add(key)
     try:
-        return await _first(request, handler, (who, given))
+        known = await request.app[STORE].repeats.begin(*key, asked, datetime.now(UTC))
+        return await _first(request, handler, key) if known is None else _again(request, known, key)
     finally:
-        at_work.discard((who, given))
+        at_work.discard(key)
 
 
 async def _first(request: web.Request, handler: Handler, key: tuple[str, str]) -> web.StreamResponse:
@@ -88,8 +88,6 @@ def _again(request: web.Request, known: Asked, key: tuple[str, str]) -> web.Resp
         raise Problem(422, detail)
     look = "look whether it was (GET /jobs, /invites, /tokens, /users), then take a new key"
     if known.sealed is None:
-        if key in request.app[AT_WORK]:
-            raise Problem(409, f"The request with this {HEADER} is still being done: ask again in a moment")
         raise Problem(409, f"The daemon or its database ended while this request was being done: {look}")
     try:
         head, _, body = request.app[STORE].repeats.open(*key, known.sealed).partition(b"\n")
