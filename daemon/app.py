@@ -59,6 +59,7 @@ from daemon.rotation import Rotation
 from daemon.sandbox_process import SandboxFailed, SandboxProcess
 from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.errors import StoreRefused
+from daemon.store.faults import is_leftover
 from daemon.store.state_lock import StateLock
 from daemon.store.store import OpenStore, open_store
 from daemon.systemd import Notifier
@@ -156,11 +157,8 @@ async def _run(owner: LoopOwner, start: Start) -> int:
 
 
 def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Asyncpg gives connections back in tasks of its own; where who had one was cancelled nobody hears how they end."""
-    task = context.get("future")
-    coro = task.get_coro() if isinstance(task, asyncio.Task) else None
-    if getattr(coro, "__qualname__", "") == "PoolConnectionHolder.release":
-        logger.debug("a connection to the database wasn't given back: %r", context.get("exception"))
+    if is_leftover(context):
+        logger.debug("a connection to the database was given up: %r", context.get("exception"))
     else:
         loop.default_exception_handler(context)
 

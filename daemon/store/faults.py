@@ -1,8 +1,9 @@
 """asyncpg's errors, translated where they leave the store."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import asyncpg
 
@@ -38,3 +39,16 @@ def translated() -> Iterator[None]:
         if task is not None and task.cancelling():
             raise asyncio.CancelledError from error
         raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def is_leftover(context: Mapping[str, Any]) -> bool:
+    """Whether what a loop's exception handler is told of is asyncpg's own.
+
+    It cancels queries and gives connections back in tasks and futures of which nobody hears how they end, once whoever
+    had the connection was cancelled.
+    """
+    error, future = context.get("exception"), context.get("future")
+    if isinstance(future, asyncio.Task):
+        owner = getattr(future.get_coro(), "__qualname__", "").partition(".")[0]
+        return owner in {"Pool", "PoolConnectionHolder", "Connection"} and isinstance(error, _TRY_AGAIN)
+    return isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | asyncpg.InternalClientError)
