@@ -36,7 +36,7 @@ from config.model import Media as Settings
 logger = logging.getLogger(__name__)
 
 KEY = "downloader"
-LOOK_EVERY = 5.0
+LOOK_EVERY = 2.0
 """Seconds between two looks for posts that nobody has noted the files of: one cheap question while there are none."""
 NOTED = 500
 """Files noted in one transaction."""

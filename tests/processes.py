@@ -40,6 +40,10 @@ class Process:
         self._arguments = [*prefix, *self._arguments]
 
     async def start(self):
+        await self.spawn()
+        return self
+
+    async def spawn(self):
         self.process = await asyncio.create_subprocess_exec(
             *self._arguments,
             env=self._env,
@@ -53,12 +57,14 @@ class Process:
             asyncio.create_task(self._read(self.process.stderr)),
             asyncio.create_task(self._read(self.process.stdout)),
         ]
-        return self
 
     async def _read(self, stream):
         while line := await stream.readline():
-            self.lines.append(line.decode(errors="replace").rstrip("\n"))
-            self._news.set()
+            self.take(line)
+        self._news.set()
+
+    def take(self, line):
+        self.lines.append(line.decode(errors="replace").rstrip("\n"))
         self._news.set()
 
     @property

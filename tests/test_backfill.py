@@ -28,11 +28,12 @@ async def until_done(daemon, job_id, within=120):
 
 
 @pytest.mark.timeout(240)
-async def test_a_backfill_that_is_killed_goes_on_and_ends_with_every_post_while_new_ones_come(tmp_path):
+async def test_a_backfill_that_is_killed_goes_on_and_ends_with_every_post_while_new_ones_come(tmp_path, dsn):
     shape = ("--accounts", 2, "--channels", 1, "--posts", POSTS, "--seed", 11, "--state", tmp_path / "dc")
     async with SandboxProcess(*shape) as sandbox:
         dc = sandbox.dc
         env = {
+            "TELEWARDEN__DATABASE__DSN": dsn,
             "TELEWARDEN__TELEGRAM__DATACENTER__ID": str(dc["id"]),
             "TELEWARDEN__TELEGRAM__DATACENTER__ADDRESS": dc["address"],
             "TELEWARDEN__TELEGRAM__DATACENTER__PORT": str(dc["port"]),

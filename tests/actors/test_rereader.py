@@ -60,7 +60,7 @@ class Years:
 
 async def test_each_plan_reads_new_posts_again_once_a_page_a_call_through_a_restart(store, dsn):
     shape = {"accounts": 1, "channels": 1, "posts": 40, "collection": {"reread_after": PLANS}}
-    async with hurried_tree(store, dsn, faster=20, start=Start(policy="all"), **shape) as tree:
+    async with hurried_tree(store, dsn, faster=40, start=Start(policy="all"), **shape) as tree:
         await tree.signed_in()
         await tree.parse()
         await caught_up(tree)
@@ -102,7 +102,7 @@ async def test_each_plan_reads_new_posts_again_once_a_page_a_call_through_a_rest
 
 async def test_what_can_not_be_read_again_now_rests_and_keeps_nobody_waiting(store, dsn):
     shape = {"accounts": 1, "channels": 1, "posts": 40, "collection": {"reread_after": PLANS[:1]}}
-    async with hurried_tree(store, dsn, faster=20, start=Start(policy="all"), **shape) as tree:
+    async with hurried_tree(store, dsn, faster=40, start=Start(policy="all"), **shape) as tree:
         await tree.signed_in()
         await tree.parse()
         await caught_up(tree)
@@ -141,6 +141,6 @@ def test_it_rests_as_long_as_its_fault_says(fault, rest):
 
 
 async def test_without_plans_nothing_is_read_again(store, dsn):
-    async with hurried_tree(store, dsn, faster=20, accounts=1, channels=1, posts=40) as tree:
+    async with hurried_tree(store, dsn, faster=40, accounts=1, channels=1, posts=40) as tree:
         await tree.signed_in()
         assert tree.owner.get("rereader") is None

@@ -1,21 +1,26 @@
-"""A whole daemon that dies by its own SIGKILL at a named point of a recording, and may record in a wrong order.
+"""Whole daemons that die by their own SIGKILL at a named point of a recording, and may record in a wrong order.
 
-Nothing of this is in the product: the connection and the store's posts are replaced before the daemon begins.
-``KILL_AT=merged:3`` dies when the third merge has been answered, ``ORDER`` is one of ``WRONG_ORDERS``.
+One after the other, each a fork of a process that has imported everything: an environment in JSON on stdin starts one,
+and its pid and its end are told on stderr. Nothing of this is in the product: the connection and the store's posts are
+replaced before a daemon begins. ``KILL_AT=merged:3`` dies when the third merge has been answered, ``ORDER`` is one of
+``WRONG_ORDERS``.
 """
 
 import contextlib
+import json
 import os
 import signal
 import sys
 from dataclasses import replace
 
+from daemon import app  # noqa: F401 -- imported once, not in each life
 from daemon.__main__ import main
 from daemon.store import pool, posts, store
 from daemon.store.batch import Counts, newest_copies
 from daemon.store.posts import StoredPosts
 
 KILL_AT, ORDER = "KILL_AT", "ORDER"
+BORN, ENDED = "born", "ended"
 ABSENT_MARKED = "absent marked"
 COPIED, COMMIT_SENT, COMMITTED, BETWEEN = "copied", "commit sent", "committed", "between"
 STATEMENTS = {
@@ -36,7 +41,9 @@ COMMIT = "COMMIT;"
 class Failpoint:
     """Where this process dies: at a point, when it is reached for so many times."""
 
-    def __init__(self, at):
+    _point, _left = "", 0
+
+    def set(self, at):
         self._point, _, count = at.partition(":")
         self._left = int(count or 0)
 
@@ -47,7 +54,7 @@ class Failpoint:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-failpoint = Failpoint(os.environ.get(KILL_AT, ""))
+failpoint = Failpoint()
 
 
 class DyingConnection(pool._PlainConnection):
@@ -179,8 +186,32 @@ class WronglyStoredPosts(StoredPosts):
         await posts._cover(connection, [replace(record, **bare) for record in batch], counts)
 
 
-if __name__ == "__main__":
+def live(environment):
+    """Be a daemon with that environment."""
+    os.environ.update(environment)
+    failpoint.set(os.environ[KILL_AT])
     pool._PlainConnection = DyingConnection
-    if os.environ.get(ORDER):
+    if os.environ[ORDER]:
         store.StoredPosts = WronglyStoredPosts
+    sys.argv[1:] = ["run"]
     sys.exit(main())
+
+
+def bear():
+    """A daemon for each line of stdin, the next when the one before has ended."""
+    for line in iter(sys.stdin.readline, ""):
+        pid = os.fork()
+        if not pid:
+            live(json.loads(line))
+        tell(**{BORN: pid})
+        _, status = os.waitpid(pid, 0)
+        tell(**{ENDED: os.waitstatus_to_exitcode(status)})
+
+
+def tell(**what):
+    sys.stderr.write(json.dumps(what) + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    bear()

@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import random
 import signal
 import sys
@@ -60,11 +61,72 @@ def plan(seed, kills):
     return rng.sample(at_points + at_random, kills)
 
 
+class Nursery(Process):
+    """Where daemons are forked, one at a time; what comes from there is the present one's."""
+
+    def __init__(self):
+        super().__init__([PYTHON, "-m", "tests.adversity.killed_daemon"], cwd=ROOT)
+        self.child = None
+
+    async def bear(self, daemon):
+        self.child = daemon.process = Child()
+        self.lines = daemon.lines
+        self._news = daemon._news
+        self.process.stdin.write(json.dumps(daemon.env).encode() + b"\n")
+        await asyncio.wait_for(self.child.born, REACHED_WITHIN)
+
+    def take(self, line):
+        match json.loads(line) if line.startswith(b'{"') else {}:
+            case {"born": pid}:
+                self.child.born.set_result(pid)
+            case {"ended": code}:
+                self.child.ended.set_result(code)
+                self._news.set()
+            case _:
+                super().take(line)
+
+    async def __aenter__(self):
+        return await self.start()
+
+    async def __aexit__(self, *_):
+        if self.child is not None and self.child.returncode is None:
+            self.child.kill()
+        self.process.stdin.close()
+        await self.stop(0)
+
+
+class Child:
+    """One process of the nursery, as asyncio's own would be."""
+
+    stdin = None
+
+    def __init__(self):
+        self.born, self.ended = asyncio.Future(), asyncio.Future()
+
+    @property
+    def returncode(self):
+        return self.ended.result() if self.ended.done() else None
+
+    def send_signal(self, sig):
+        if not self.ended.done():
+            os.kill(self.born.result(), sig)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+    async def wait(self):
+        return await asyncio.shield(self.ended)
+
+
 class KilledDaemon(DaemonProcess):
-    def __init__(self, state_dir, *, env, kill=None, order=""):
+    def __init__(self, nursery, state_dir, *, env, kill=None, order=""):
         at = f"{kill.point}:{kill.count}" if kill is not None and kill.point else ""
         super().__init__(state_dir, env={**env, KILL_AT: at, ORDER: order})
-        Process.__init__(self, [PYTHON, "-m", "tests.adversity.killed_daemon", "run"], env=self.env, cwd=ROOT)
+        self._nursery = nursery
+
+    async def spawn(self):
+        await self._nursery.bear(self)
+        self._readers = [self.process.ended]
 
     async def die(self, kill, traffic):
         """Live amid the traffic until that kill; the daemon hasn't ended in another way."""
@@ -110,6 +172,7 @@ class Scene:
     """A world, its database, and one daemon after the other."""
 
     folder: Path
+    nursery: Nursery
     sandbox: SandboxProcess
     dsn: str
     order: str = ""
@@ -127,7 +190,7 @@ class Scene:
         }
 
     def daemon(self, kill=None):
-        return KilledDaemon(self.folder / "var", env=self.env, kill=kill, order=self.order)
+        return KilledDaemon(self.nursery, self.folder / "var", env=self.env, kill=kill, order=self.order)
 
     async def sign_in(self):
         """A first, short life in which all accounts sign in and all is read that there is."""
@@ -155,12 +218,12 @@ class Scene:
                     return faults + await self.ledger.books()
 
 
-async def play(folder, kills, *, seed, order="", told=lambda _: None):
-    """Kill as planned; what was found after each kill, and at the end."""
+async def play(dsn, folder, kills, *, seed, order="", told=lambda _: None):
+    """Kill as planned, over that empty database; what was found after each kill, and at the end."""
     played = Played()
     shape = ("--accounts", ACCOUNTS, "--channels", CHANNELS, "--posts", POSTS, "--seed", seed, "--log-level", "ERROR")
-    async with SandboxProcess(*shape) as sandbox, EmbeddedPostgres(folder / "postgres", fsync=True) as server:
-        scene = Scene(folder, sandbox, server.dsn, order)
+    async with Nursery() as nursery, SandboxProcess(*shape) as sandbox:
+        scene = Scene(folder, nursery, sandbox, dsn, order)
         await sandbox.post("/switches", {"too_long_above": MAX_TOO_LONG_ABOVE})
         for one in await scene.sign_in():
             played.blame(UNKILLED, one)
@@ -199,13 +262,17 @@ those of the commit whose coverage was lost, since they are no news when they ar
 
 
 async def run(seed, kills):
-    with tempfile.TemporaryDirectory(prefix="kills-") as name:
-        played = await play(Path(name), plan(seed, kills), seed=seed, told=tell)
-    wrong = {}
-    for order, planned in controls(seed).items():
-        with tempfile.TemporaryDirectory(prefix="kills-") as name:
-            wrong[order] = await play(Path(name), planned, seed=seed, order=order, told=tell)
+    played = await play_alone(plan(seed, kills), seed=seed)
+    wrong = {order: await play_alone(planned, seed=seed, order=order) for order, planned in controls(seed).items()}
     return played, wrong
+
+
+async def play_alone(kills, **how):
+    """Over a server of its own, one that syncs its commits."""
+    with tempfile.TemporaryDirectory(prefix="kills-") as name:
+        folder = Path(name)
+        async with EmbeddedPostgres(folder / "postgres", fsync=True) as server:
+            return await play(server.dsn, folder, kills, told=tell, **how)
 
 
 def tell(text):

@@ -20,6 +20,7 @@ from sandbox.faults import Rule, Turbulence
 from sandbox.posts import Post
 from tests.actors.telegram.house import place_of
 from tests.actors.test_collection import ALL, Tree
+from tests.processes import breathe
 
 FASTER = 20.0
 """Backoffs and waits of the daemon pass so much faster than the wall's clock: what is tested is what it does, not how
@@ -92,10 +93,11 @@ class Storm:
                 await self._lull()
 
     async def _lull(self):
-        for _ in range(self.rng.randrange(1, 60)):
+        for _ in range(self.rng.randrange(1, 3)):
             row = await self.tree.store.channels.one(self.channel.id)
             if row.pts == self.channel.pts:
                 return
+            await breathe()
 
     async def strike(self):
         match self.rng.choices(

@@ -81,7 +81,7 @@ async def test_fifty_followers_of_the_same_channels_fetch_each_post_once_and_thr
 
 async def test_after_an_hour_away_five_hundred_channels_are_caught_up_in_four_minutes(store, dsn):
     """Of the clock by which the data centre enforces its limits; it limits differences as it does pages here."""
-    faster = 12
+    faster = 16
     shape = {"accounts": 3, "channels": 500, "posts": 1000, "prepare": follow_all(0, 1, 2)}
     async with hurried_tree(store, dsn, faster=faster, start=NEWEST, **shape) as tree:
         await tree.signed_in()

@@ -21,7 +21,7 @@ from tests.adversity.storm import FastClock
 from tests.daemon.store.rows import ask
 from tests.processes import breathe
 
-FASTER = 20
+FASTER = 40
 WINDOW = 110
 """Seconds of the daemon's clock, as all seconds here: longer than the wait of a flood that names none, 60 s and up to
 10 % more, and than QUIET, after which an account asks for a sign of life; shorter than the hour for which a refusal

@@ -41,7 +41,7 @@ def _answer_everything(tree, reader, **fault):
 
 
 @pytest.mark.parametrize(
-    ("lose", "faster"), [(_signed_out_elsewhere, 20), (_banned, 20), (_cut_off, 6), (_thrown_out, 20)]
+    ("lose", "faster"), [(_signed_out_elsewhere, 20), (_banned, 20), (_cut_off, 10), (_thrown_out, 20)]
 )
 async def test_when_a_reader_is_lost_its_channels_go_on_within_a_minute(store, dsn, lose, faster):
     shape = {"accounts": 3, "channels": 4, "posts": 200, "prepare": follow_all(0, 1, 2)}
