@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.client import Sandbox
-from sandbox.datacentre import NotLoopbackError
+from sandbox.doors import NotLoopbackError
 from sandbox.exports import ExportError
 from sandbox.generate import PostsFolderError, ShapeError
 from sandbox.state import StateError

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sandbox.codec import ENTITY_KINDS
+from sandbox.codec.entities import ENTITY_KINDS
 from sandbox.posts import File, Post
 
 MAX_AT_ONCE = 100_000

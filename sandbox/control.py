@@ -33,7 +33,8 @@ from sandbox.bodies import (
     SwitchesBody,
     TokenBody,
 )
-from sandbox.datacentre import DataCentre, loopback
+from sandbox.datacentre import DataCentre
+from sandbox.doors import loopback
 from sandbox.faults import Rule, Turbulence
 from sandbox.ledger import (
     describe,
@@ -269,7 +270,7 @@ async def show_session(request: web.Request) -> web.Response:
     dc = request.app[DC]
     account = dc.world.account(request.match_info["account"])
     key, session = dc.session(account, request.query.get("key", ""))
-    door = dc.door(key.dc_id)
+    door = dc.doors.find(key.dc_id)
     place = {"dc_id": door.dc_id, "address": door.address, "port": door.port}
     return web.json_response({"account": account.id, **place, "auth_key": key.key.hex(), "session": session})
 

@@ -1,19 +1,14 @@
-"""The data centre: a listening socket, the world behind it, and the one way in which that world changes."""
+"""The data centre: its doors, the world behind them, and the one way in which that world changes."""
 
-import asyncio
-import ipaddress
-import logging
-import random
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache, cached_property, partial
 from typing import Any, Self
 
 from telethon.crypto import AuthKey as ClientKey
 from telethon.sessions import StringSession
 
-from sandbox import codec, methods
+from sandbox import methods
 from sandbox.changes import (
     Altered,
     Change,
@@ -30,8 +25,11 @@ from sandbox.changes import (
     Sent,
 )
 from sandbox.channels import Channel, Event
+from sandbox.codec.letters import letter_edited
+from sandbox.codec.updates import token_accepted
 from sandbox.crypto import ServerKey
 from sandbox.dispatch import Dispatcher
+from sandbox.doors import Doors
 from sandbox.exports import export_digest
 from sandbox.generate import Shape, build_world, folder_digest
 from sandbox.hub import Hub
@@ -39,48 +37,16 @@ from sandbox.keys import AuthKey, Json, Keyring
 from sandbox.letters import Letter
 from sandbox.logins import Logins, LoginToken
 from sandbox.posts import Entity, Post
+from sandbox.rate import SteadyRate
 from sandbox.salts import Salts
 from sandbox.session import Connection
 from sandbox.state import State, StateError
 from sandbox.switches import Switches
-from sandbox.transport import Crowd, TransportError, Wire, part, recognise
 from sandbox.world import DC_IDS, STANDINGS, Account, World, WorldError
-
-logger = logging.getLogger(__name__)
 
 CODE_LIFETIME = 300.0
 GENERATION = 3
 """Counted up when the same shape gives another world, so that an older state directory isn't read as one of it."""
-TICK = 0.002
-"""Seconds between two looks at what is due: at 2,000 posts a second a turn of the loop for each would be too dear."""
-AT_ONCE = 50
-"""Posts published in one turn of the loop at most."""
-GROWTH = 0.25
-"""The part of the posts at a steady rate that is followed by growing views of an older one."""
-
-
-class NotLoopbackError(ValueError):
-    """The sandbox has no passwords worth the name: it listens on loopback and nowhere else."""
-
-
-def loopback(host: str) -> str:
-    """The address, if it is a loopback one. Raises NotLoopbackError."""
-    if host == "localhost":
-        return "127.0.0.1"
-    with suppress(ValueError):
-        if ipaddress.ip_address(host).is_loopback:
-            return host
-    raise NotLoopbackError(f"{host} is no loopback address; the sandbox listens on 127.0.0.1 only")
-
-
-@dataclass(slots=True)
-class Door:
-    """Where one data-centre id listens."""
-
-    dc_id: int
-    address: str = ""
-    port: int = 0
-    server: asyncio.Server | None = field(default=None, repr=False)
 
 
 class DataCentre:
@@ -108,17 +74,11 @@ class DataCentre:
         self.dispatcher = Dispatcher(methods.ALL, self.clock)
         self.logins = Logins(self.clock, code_lifetime)
         self.switches = switches or Switches()
-        self.doors = tuple(Door(dc_id) for dc_id in DC_IDS)
+        self.doors = Doors(partial(Connection, self))
         self.published = 0
         """Posts and group messages that came while it ran."""
         self._state = state
-        self._rate = rate
-        self._random = random.Random(f"{shape.seed}/live")
-        self._crowd = Crowd()
-        self._connections: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, Connection | None]] = {}
-        self._publisher: asyncio.Task[None] | None = None
-        self._reopening: asyncio.TimerHandle | None = None
-        self._closed_until_reopened = False
+        self._publisher = SteadyRate(self, rate, shape.seed)
 
     @classmethod
     def build(cls, shape: Shape, state: State | None = None, **options: Any) -> Self:
@@ -146,84 +106,34 @@ class DataCentre:
 
     @property
     def address(self) -> str:
-        return self.doors[0].address
+        return next(iter(self.doors)).address
 
     @property
     def port(self) -> int:
-        return self.doors[0].port
-
-    def door(self, dc_id: int) -> Door:
-        return next(door for door in self.doors if door.dc_id == dc_id)
+        return next(iter(self.doors)).port
 
     async def open(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Begin to listen; the second data centre takes any free port. Raises NotLoopbackError, OSError."""
-        for door in self.doors:
-            taken = port if door is self.doors[0] else 0
-            door.server = await asyncio.start_server(partial(self._accept, door.dc_id), loopback(host), taken)
-            door.address, door.port = door.server.sockets[0].getsockname()[:2]
-        if self._rate > 0:
-            self._publisher = asyncio.create_task(self._publish_steadily())
-            self._publisher.add_done_callback(_report)
+        """Listen and publish from now on; the second id gets any free port. Raises NotLoopbackError, OSError."""
+        await self.doors.open(host, port)
+        self._publisher.start()
 
     async def close(self) -> None:
         """Stop publishing, stop listening, drop every client; then nothing of it is left open."""
-        if self._publisher:
-            self._publisher.cancel()
-            await asyncio.wait([self._publisher])
-        if self._reopening:
-            self._reopening.cancel()
-        for door in self.doors:
-            if door.server:
-                door.server.close()
-        clients = list(self._connections)
-        self.drop_connections()
-        if clients:
-            await asyncio.wait(clients)
-        for door in self.doors:
-            if door.server:
-                await door.server.wait_closed()
-            door.server = None
+        await self._publisher.stop()
+        await self.doors.close()
         if self._state:
             self._state.close()
 
     def drop_connections(self, *, down: float = 0.0) -> int:
         """Cut off every client, as a network failure would, and refuse new ones for `down` seconds; how many."""
-        for writer, _ in self._connections.values():
-            writer.transport.abort()
-        if down > 0:
-            if self._reopening:
-                self._reopening.cancel()
-            self._closed_until_reopened = True
-            self._reopening = asyncio.get_running_loop().call_later(down, self._reopen)
-        return len(self._connections)
-
-    def _reopen(self) -> None:
-        self._closed_until_reopened = False
-
-    async def _accept(self, dc_id: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        if self._closed_until_reopened:
-            writer.transport.abort()
-            return
-        self._connections[task] = (writer, None)
-        try:
-            with self._crowd.enter(writer):
-                connection = Connection(self, Wire(reader, writer, await recognise(reader), self._crowd), dc_id)
-                self._connections[task] = (writer, connection)
-                await connection.run()
-        except (TransportError, asyncio.IncompleteReadError, ConnectionError) as error:
-            logger.info("a client was not understood: %s", error)
-        finally:
-            await part(writer)
-            del self._connections[task]
+        return self.doors.drop(down=down)
 
     # Sessions
 
     def session(self, account: Account, name: str = "") -> tuple[AuthKey, str]:
         """A signed-in auth key and its Telethon session string: a new one, or the one of that name."""
         key = self.keys.mint(account.id, name, dc_id=account.dc_id, at=self.clock.seconds())
-        door = self.door(key.dc_id)
+        door = self.doors.find(key.dc_id)
         session = StringSession()
         session.set_dc(door.dc_id, door.address, door.port)
         session.auth_key = ClientKey(key.key)
@@ -251,12 +161,12 @@ class DataCentre:
     def accept_token(self, token: bytes, account: Account) -> LoginToken:
         """Let the key in that shows this QR token, as if the account had scanned it. Raises LoginError."""
         found = self.logins.accept_token(token, account)
-        self.tell(found.key, codec.token_accepted(self.clock.seconds()))
+        self.tell(found.key, token_accepted(self.clock.seconds()))
         return found
 
     def tell(self, key: AuthKey, body: bytes) -> None:
         """Push to the open sessions of one key, signed in or not."""
-        for _, connection in self._connections.values():
+        for _, connection in self.doors.connections.values():
             for session in connection.sessions(key) if connection else ():
                 session.push(body)
 
@@ -448,7 +358,7 @@ class DataCentre:
         for owner, message_id in {me: row.id, row.peer: row.twin}.items():
             edited = self.world.boxes[owner].find(message_id)
             if edited is not None:
-                self.hub.push_to(owner, codec.letter_edited(self.world, owner, edited), but=key)
+                self.hub.push_to(owner, letter_edited(self.world, owner, edited), but=key)
 
     def file(self, account: Account, folder_id: int, title: str, channels: Iterable[Channel]) -> None:
         """Make or replace a folder of an account's dialogs; without channels it is gone."""
@@ -456,39 +366,11 @@ class DataCentre:
         at = self.clock.seconds()
         self._carry_out(Filed(at=at, account_id=account.id, folder_id=folder_id, title=title, channel_ids=ids))
 
-    async def _publish_steadily(self) -> None:
-        """`rate` posts a second over all generated channels, without drifting."""
-        channels = [channel for channel in self.world.channels.values() if channel.generated]
-        loop = asyncio.get_running_loop()
-        due = loop.time() + 1 / self._rate
-        while channels:
-            await asyncio.sleep(max(TICK, due - loop.time()))
-            until = min(loop.time(), due + AT_ONCE / self._rate)  # far behind, it catches up without stopping the loop
-            while due <= until:
-                due += 1 / self._rate
-                channel = self._random.choice(channels)
-                self.publish(channel, count=1)
-                if self._random.random() < GROWTH:
-                    self._grow_views(channel)
-
-    def _grow_views(self, channel: Channel) -> None:
-        """One of a channel's last posts is read a little more."""
-        post_id = self._random.choice(channel.ids[-10:])
-        post = channel.posts[post_id]
-        if not post.service:
-            self.count(channel, post_id, views=post.views + self._random.randrange(1, 50))
-
 
 @cache
 def _passing_key() -> ServerKey:
     """Of a data centre that isn't kept: one for all that a process runs."""
     return ServerKey.generate()
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    """A publisher that dies must not do so in silence."""
-    if not task.cancelled() and (error := task.exception()):
-        logger.error("publishing at a steady rate has failed", exc_info=error)
 
 
 def _plain_post(at: int, text: str, post_id: int) -> Post:

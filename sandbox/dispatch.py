@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from telethon.tl import types
 
 from sandbox.clock import Clock
-from sandbox.codec import Raw, spoken_in
+from sandbox.codec.layers import spoken_in
+from sandbox.codec.raw import Raw
 from sandbox.faults import Faults, Rule
 from sandbox.keys import AuthKey
 from sandbox.limits import Limits

@@ -5,9 +5,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sandbox import codec
 from sandbox.changes import Counted, Sent
 from sandbox.channels import Channel, Event
+from sandbox.codec.letters import letter_pushed
+from sandbox.codec.peers import parties
+from sandbox.codec.raw import Raw
+from sandbox.codec.updates import Push, channel_changed, channel_too_long, channel_update, counted_updates
 from sandbox.faults import HELD, Turbulence
 from sandbox.keys import AuthKey
 from sandbox.world import World
@@ -66,22 +69,22 @@ class Hub:
         """
         if channel.silent or not any(member in self._listening for member in channel.members):
             return
-        made = [codec.channel_update(self._world, channel, event) for event in events]
+        made = [channel_update(self._world, channel, event) for event in events]
         rows = [update.message for update in made if hasattr(update, "message")]
-        updates = [codec.Raw(bytes(update)) for update in made if update is not None]
+        updates = [Raw(bytes(update)) for update in made if update is not None]
         for start in range(0, len(updates), MAX_PUSHED):
             self._tell_members(channel, updates[start : start + MAX_PUSHED], at, rows=rows, by=by)
 
     def figures_changed(self, channel: Channel, change: Counted) -> None:
         if not channel.silent:
-            self._tell_members(channel, codec.counted_updates(channel, change), change.at)
+            self._tell_members(channel, counted_updates(channel, change), change.at)
 
     def channel_altered(self, channel: Channel, at: int, *, only: int | None = None, by: AuthKey | None = None) -> None:
         """Tell every member, or one account whose standing changed, to look at a channel again."""
         if only is None:
-            self._tell_members(channel, [codec.channel_changed(channel)], at)
+            self._tell_members(channel, [channel_changed(channel)], at)
         else:
-            self._tell(only, channel, [codec.channel_changed(channel)], at, by=by)
+            self._tell(only, channel, [channel_changed(channel)], at, by=by)
 
     def _tell_members(
         self,
@@ -89,7 +92,7 @@ class Hub:
         updates: list[Any],
         at: int,
         *,
-        rows: Sequence[codec.Raw] = (),
+        rows: Sequence[Raw] = (),
         by: AuthKey | None = None,
     ) -> None:
         for member in channel.members:
@@ -103,22 +106,22 @@ class Hub:
         updates: list[Any],
         at: int,
         *,
-        rows: Sequence[codec.Raw] = (),
+        rows: Sequence[Raw] = (),
         by: AuthKey | None = None,
     ) -> None:
         """`rows` are the messages among the updates, which may name others."""
         sessions = [session for session in self._listening.get(account, ()) if by is None or session.key is not by]
         if not sessions:
             return
-        parts = codec.parties(self._world, account, channel, rows)
-        full = codec.Push(updates, **parts, date=at)
+        parts = parties(self._world, account, channel, rows)
+        full = Push(updates, **parts, date=at)
         for session in sessions:
             fate = self.turbulence.fate(account, channel.id)
             push = full
             if self.turbulence.strips(account, channel.id):
-                push = codec.Push(updates, chats=[], users=[], date=at)
+                push = Push(updates, chats=[], users=[], date=at)
             if fate == "too_long":
-                hint = codec.Push([codec.channel_too_long(channel)], **parts, date=at)
+                hint = Push([channel_too_long(channel)], **parts, date=at)
                 self._push(session, hint, "")
             else:
                 self._push(session, push, fate)
@@ -128,17 +131,17 @@ class Hub:
         for owner in {change.sender, change.receiver}:
             sessions = [s for s in self._listening.get(owner, ()) if owner != change.sender or s.key is not by]
             if sessions:
-                push = codec.letter_pushed(self._world, owner, change)
+                push = letter_pushed(self._world, owner, change)
                 for session in sessions:
                     self._push(session, push, self.turbulence.fate(owner, 0))
 
-    def push_to(self, owner: int, push: codec.Push, *, but: AuthKey | None = None) -> None:
+    def push_to(self, owner: int, push: Push, *, but: AuthKey | None = None) -> None:
         """To all sessions of an account that listen, but not to that key."""
         for session in self._listening.get(owner, ()):
             if session.key is not but:
                 self._push(session, push, self.turbulence.fate(owner, 0))
 
-    def _push(self, session: "Session", push: codec.Push, fate: str) -> None:
+    def _push(self, session: "Session", push: Push, fate: str) -> None:
         self.pushed += 1
         body = push.body(session.key.layer)
         held = self._held.pop(session, None)

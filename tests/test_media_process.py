@@ -5,7 +5,8 @@ from hashlib import sha256
 
 import aiohttp
 
-from sandbox import codec, files
+from sandbox import files
+from sandbox.codec.files import PHOTO_SIZES
 from tests.postgres import fresh_database
 from tests.processes import DaemonProcess, breathe
 
@@ -14,7 +15,7 @@ def content_of(row):
     """What the sandbox makes of a file's id, past every method."""
     number = int(row["file"].partition("-")[2])
     if row["kind"] == "photo":
-        _, width, height = codec.PHOTO_SIZES[-1]
+        _, width, height = PHOTO_SIZES[-1]
         return files.photo(number, width, height)
     return files.document_part(number, row["size"], 0, row["size"], mime=row["mime"])
 

@@ -85,6 +85,15 @@ def telethon_at_its_border(module, tree):
             yield line, f"{used} is private: only actors/telegram/ knows it"
 
 
+def constructors_in_the_codec(module, tree):
+    """Telegram's content is spelled in two places; the protocol's own messages in the three that speak it."""
+    speakers = ("sandbox.codec", "sandbox.methods", "sandbox.handshake", "sandbox.session", "sandbox.dispatch")
+    if within(module, "sandbox") and not within(module, *speakers):
+        for used, line in uses(tree):
+            if within(used, "telethon.tl.types", "telethon.tl.functions", "telethon.types", "telethon.functions"):
+                yield line, f"{used} belongs to sandbox/codec/ and sandbox/methods/"
+
+
 def asyncpg_in_the_store(module, tree):
     if not within(module, "daemon.store"):
         for used, line in uses(tree):
@@ -180,6 +189,7 @@ RULES = (
     handlers_are_total,
     web_only_in_the_faces,
     telethon_at_its_border,
+    constructors_in_the_codec,
     asyncpg_in_the_store,
     pykkas_hooks_in_the_runtime,
     one_loop_one_maker,
@@ -220,6 +230,8 @@ def test_the_code_keeps_the_rule(rule):
         (telethon_at_its_border, "config.load", "import importlib\nimportlib.import_module('telethon.tl')"),
         (telethon_at_its_border, "actors.bot", "from telethon._updates import messagebox"),
         (telethon_at_its_border, "actors.account", "import telethon as t\nt.client._base"),
+        (constructors_in_the_codec, "sandbox.hub", "from telethon.tl import types"),
+        (constructors_in_the_codec, "sandbox.world", "from telethon.tl.types import Message"),
         (asyncpg_in_the_store, "daemon.app", "def late():\n    from asyncpg import Pool"),
         (asyncpg_in_the_store, "daemon.storekeeper", "import asyncpg.exceptions as e"),
         (pykkas_hooks_in_the_runtime, "actors.channel", "from pykka._envelope import Envelope"),
@@ -256,6 +268,8 @@ def test_what_breaks_the_rule_is_caught(rule, module, code):
         (web_only_in_the_faces, "daemon.http", "import aiohttp\naiohttp.ClientSession()"),
         (telethon_at_its_border, "actors.telegram.updates", "from telethon._updates import messagebox"),
         (telethon_at_its_border, "actors.account", "import telethon\ntelethon.__version__"),
+        (constructors_in_the_codec, "sandbox.codec.media", "from telethon.tl import types"),
+        (constructors_in_the_codec, "sandbox.envelope", "from telethon.extensions import BinaryReader"),
         (pykkas_hooks_in_the_runtime, "actors.channel", "class C:\n    def _stop(self): ..."),
         (pykkas_hooks_in_the_runtime, "actors.runtime.actor", "from pykka._envelope import Envelope"),
         (one_loop_one_maker, "actors.account", "import asyncio\nasyncio.get_running_loop(); asyncio.timeout(1)"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from sandbox import codec
+from sandbox.codec.peers import user
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.keys import AuthKey
 from sandbox.logins import LoginCode, LoginError, LoginToken
@@ -126,7 +126,7 @@ def _authorise(call: Call, account: Account, parent: str = "") -> Any:
     call.dc.sign_out(call.key)  # of whoever it belonged to
     now = call.dc.clock.seconds()
     call.dc.keys.change(call.key, account_id=account.id, refusal="", created=now, active=now, parent=parent)
-    return types.auth.Authorization(user=codec.user(call.dc.world, account.id, account))
+    return types.auth.Authorization(user=user(call.dc.world, account.id, account))
 
 
 # Bots

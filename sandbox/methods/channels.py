@@ -2,15 +2,16 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from sandbox import codec
 from sandbox.channels import Channel
+from sandbox.codec.peers import chat, history_page, notify_settings, parties, user
+from sandbox.codec.updates import channel_changed, envelope
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.methods import peers
 
 
 def get_channels(call: Call, request: Any) -> Any:
     found = [peers.channel(call, peer) for peer in request.id[:200]]
-    return types.messages.Chats([codec.chat(call.dc.world, call.account.id, channel) for channel in found])
+    return types.messages.Chats([chat(call.dc.world, call.account.id, channel) for channel in found])
 
 
 def get_full_channel(call: Call, request: Any) -> Any:
@@ -23,7 +24,7 @@ def get_full_channel(call: Call, request: Any) -> Any:
         read_outbox_max_id=0,
         unread_count=len(channel.ids),
         chat_photo=types.PhotoEmpty(0),
-        notify_settings=codec.notify_settings(),
+        notify_settings=notify_settings(),
         bot_info=[],
         pts=channel.pts,
         can_view_participants=None if channel.broadcast else True,
@@ -32,14 +33,14 @@ def get_full_channel(call: Call, request: Any) -> Any:
         available_reactions=types.ChatReactionsAll(),
     )
     chats = [channel, *([world.channels[channel.linked_id]] if channel.linked_id else [])]
-    return types.messages.ChatFull(full, chats=[codec.chat(world, call.account.id, each) for each in chats], users=[])
+    return types.messages.ChatFull(full, chats=[chat(world, call.account.id, each) for each in chats], users=[])
 
 
 def get_messages(call: Call, request: Any) -> Any:
     """The named messages in the order asked; what doesn't exist comes as messageEmpty."""
     channel = peers.channel(call, request.channel)
     wanted = peers.message_ids(request.id)
-    page = codec.history_page(call.dc.world, call.account.id, channel, [i for i in wanted if i in channel.posts])
+    page = history_page(call.dc.world, call.account.id, channel, [i for i in wanted if i in channel.posts])
     found = iter(page.messages)
     page.messages = [
         next(found) if i in channel.posts else types.MessageEmpty(i, types.PeerChannel(channel.id)) for i in wanted
@@ -50,8 +51,8 @@ def get_messages(call: Call, request: Any) -> Any:
 
 def changed(call: Call, channel: Channel) -> Any:
     """What joining and leaving are answered with: the channel as it is for this account now."""
-    parts = codec.parties(call.dc.world, call.account.id, channel)
-    return codec.updates([codec.channel_changed(channel)], **parts, date=call.dc.clock.seconds())
+    parts = parties(call.dc.world, call.account.id, channel)
+    return envelope([channel_changed(channel)], **parts, date=call.dc.clock.seconds())
 
 
 def enter(call: Call, channel: Channel) -> Any:
@@ -97,7 +98,7 @@ def get_participant(call: Call, request: Any) -> Any:
         participant = types.ChannelParticipant(wanted.id, date=channel.date)
     world, me = call.dc.world, call.account.id
     return types.channels.ChannelParticipant(
-        participant, chats=[codec.chat(world, me, channel)], users=[codec.user(world, me, wanted)]
+        participant, chats=[chat(world, me, channel)], users=[user(world, me, wanted)]
     )
 
 

@@ -3,8 +3,8 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from sandbox import codec
 from sandbox.channels import Channel
+from sandbox.codec.peers import chat, user
 from sandbox.dispatch import Call, Methods, RefusedError
 
 
@@ -17,8 +17,8 @@ def resolve_username(call: Call, request: Any) -> Any:
     if found is None:
         raise RefusedError(400, "USERNAME_NOT_OCCUPIED")
     if isinstance(found, Channel):
-        return types.contacts.ResolvedPeer(types.PeerChannel(found.id), chats=[codec.chat(world, me, found)], users=[])
-    return types.contacts.ResolvedPeer(types.PeerUser(found.id), chats=[], users=[codec.user(world, me, found)])
+        return types.contacts.ResolvedPeer(types.PeerChannel(found.id), chats=[chat(world, me, found)], users=[])
+    return types.contacts.ResolvedPeer(types.PeerUser(found.id), chats=[], users=[user(world, me, found)])
 
 
 HANDLERS: Methods = {functions.contacts.ResolveUsernameRequest: resolve_username}

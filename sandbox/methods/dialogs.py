@@ -5,8 +5,9 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from sandbox import codec
 from sandbox.channels import Channel
+from sandbox.codec.letters import letter
+from sandbox.codec.peers import channel_dialog, history_page, user, user_dialog
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.methods import peers
 from sandbox.methods.updates import state
@@ -25,17 +26,17 @@ class _Dialogs:
     def add(self, call: Call, peer: Channel | Account) -> None:
         me, world = call.account.id, call.dc.world
         if isinstance(peer, Channel):
-            self.dialogs.append(codec.channel_dialog(peer))
-            page = codec.history_page(world, me, peer, [peer.top] if peer.top else [])
+            self.dialogs.append(channel_dialog(peer))
+            page = history_page(world, me, peer, [peer.top] if peer.top else [])
             self.messages += page.messages
             self.chats.update({chat.id: chat for chat in page.chats})
             self.users.update({user.id: user for user in page.users})
             return
         letters = world.boxes[me].with_peer(peer.id)
-        self.dialogs.append(codec.user_dialog(peer.id, letters[-1].id if letters else 0))
-        self.users[peer.id] = codec.user(world, me, peer)
+        self.dialogs.append(user_dialog(peer.id, letters[-1].id if letters else 0))
+        self.users[peer.id] = user(world, me, peer)
         if letters:
-            self.messages.append(codec.letter(me, letters[-1]))
+            self.messages.append(letter(me, letters[-1]))
 
 
 def _collect(call: Call, rows: list[Channel | Account]) -> dict[str, list[Any]]:

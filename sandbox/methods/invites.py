@@ -5,8 +5,8 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from sandbox import codec
 from sandbox.channels import Channel
+from sandbox.codec.peers import chat
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.methods.channels import enter
 
@@ -27,7 +27,7 @@ def _invited(call: Call, link: str) -> Channel:
 def check_chat_invite(call: Call, request: Any) -> Any:
     channel = _invited(call, request.hash)
     if call.user.id in channel.members:
-        return types.ChatInviteAlready(codec.chat(call.dc.world, call.user.id, channel))
+        return types.ChatInviteAlready(chat(call.dc.world, call.user.id, channel))
     return types.ChatInvite(
         title=channel.title,
         photo=types.PhotoEmpty(0),

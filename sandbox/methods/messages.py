@@ -5,8 +5,11 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from sandbox import codec
 from sandbox.channels import Channel, page_of
+from sandbox.codec.letters import letter
+from sandbox.codec.peers import history_page, parties, user
+from sandbox.codec.posts import figures, message, reactions
+from sandbox.codec.updates import envelope
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.letters import Letter
 from sandbox.methods import peers
@@ -28,7 +31,7 @@ def get_history(call: Call, request: Any) -> Any:
         return _letters(call, request, peer, rows, date=date, limit=limit)
     channel = peers.channel(call, request.peer)
     ids = channel.page(offset_id=request.offset_id, offset_date=date, add_offset=request.add_offset, limit=limit)
-    return codec.history_page(call.dc.world, call.account.id, channel, peers.within(request, ids))
+    return history_page(call.dc.world, call.account.id, channel, peers.within(request, ids))
 
 
 def _letters(call: Call, request: Any, peer: Account, rows: Sequence[Letter], *, date: int, limit: int) -> Any:
@@ -44,10 +47,10 @@ def _letters(call: Call, request: Any, peer: Account, rows: Sequence[Letter], *,
     )
     return types.messages.MessagesSlice(
         count=len(rows),
-        messages=[codec.letter(me, by_id[id_]) for id_ in peers.within(request, ids)],
+        messages=[letter(me, by_id[id_]) for id_ in peers.within(request, ids)],
         topics=[],
         chats=[],
-        users=[codec.user(call.dc.world, me, account) for account in {peer.id: peer, me: call.account}.values()],
+        users=[user(call.dc.world, me, account) for account in {peer.id: peer, me: call.account}.values()],
     )
 
 
@@ -59,12 +62,11 @@ def get_messages(call: Call, request: Any) -> Any:
     people = {me, *(row.peer for row in found if row)}
     return types.messages.Messages(
         messages=[
-            codec.letter(me, row) if row else types.MessageEmpty(id_, None)
-            for id_, row in zip(wanted, found, strict=True)
+            letter(me, row) if row else types.MessageEmpty(id_, None) for id_, row in zip(wanted, found, strict=True)
         ],
         topics=[],
         chats=[],
-        users=[codec.user(world, me, world.accounts[peer]) for peer in sorted(people)],
+        users=[user(world, me, world.accounts[peer]) for peer in sorted(people)],
     )
 
 
@@ -106,7 +108,7 @@ def search(call: Call, request: Any) -> Any:
     ]
     ids, dates = [post.id for post in found], [post.date for post in found]
     page = page_of(ids, dates, offset_id=request.offset_id, offset_date=0, add_offset=request.add_offset, limit=limit)
-    return codec.history_page(call.dc.world, call.account.id, channel, peers.within(request, page), count=len(ids))
+    return history_page(call.dc.world, call.account.id, channel, peers.within(request, page), count=len(ids))
 
 
 def _named(call: Call, request: Any) -> tuple[Channel, list[Post | None]]:
@@ -128,9 +130,9 @@ def get_messages_views(call: Call, request: Any) -> Any:
                 channel.viewed.add((me, post.id))
                 call.dc.count(channel, post.id, views=post.views + 1)
     now = [post and channel.posts[post.id] for post in posts]
-    rows = [codec.message(world, channel, post.id) for post in now if post]
+    rows = [message(world, channel, post.id) for post in now if post]
     return types.messages.MessageViews(
-        [codec.figures(world, channel, post) for post in now], **codec.parties(world, me, channel, rows)
+        [figures(world, channel, post) for post in now], **parties(world, me, channel, rows)
     )
 
 
@@ -139,8 +141,8 @@ def get_messages_reactions(call: Call, request: Any) -> Any:
     me, world = call.user.id, call.dc.world
     channel, posts = _named(call, request)
     peer = types.PeerChannel(channel.id)
-    updates = [types.UpdateMessageReactions(peer, post.id, codec.reactions(post.reactions)) for post in posts if post]
-    return codec.updates(updates, **codec.parties(world, me, channel), date=call.dc.clock.seconds())
+    updates = [types.UpdateMessageReactions(peer, post.id, reactions(post.reactions)) for post in posts if post]
+    return envelope(updates, **parties(world, me, channel), date=call.dc.clock.seconds())
 
 
 def read_history(call: Call, request: Any) -> Any:

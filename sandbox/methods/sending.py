@@ -7,8 +7,11 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from sandbox import codec
 from sandbox.channels import Channel
+from sandbox.codec.entities import entities_in
+from sandbox.codec.letters import button_pressed, letter
+from sandbox.codec.peers import chat, parties, user
+from sandbox.codec.posts import message, message_for
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.letters import Buttons, Letter
 from sandbox.methods import peers
@@ -53,7 +56,7 @@ def forward_messages(call: Call, request: Any) -> Any:
         answers.append(_send(call, request, random_id, post.text, forwarded=(channel.id, post_id)))
     first = answers[0]
     first.updates = [update for answer in answers for update in answer.updates]
-    first.chats = [codec.chat(call.dc.world, call.account.id, channel)]
+    first.chats = [chat(call.dc.world, call.account.id, channel)]
     return first
 
 
@@ -70,7 +73,7 @@ def _send(call: Call, request: Any, random_id: int, text: str, **more: Any) -> A
             call.key,
             receiver.id,
             text,
-            entities=codec.entities_in(getattr(request, "entities", None)),
+            entities=entities_in(getattr(request, "entities", None)),
             reply_to=_reply_to(request),
             random_id=random_id,
             buttons=_buttons(call, getattr(request, "reply_markup", None)),
@@ -79,11 +82,11 @@ def _send(call: Call, request: Any, random_id: int, text: str, **more: Any) -> A
         row = box.find(sent.sender_message)
         assert row is not None
     me, world = call.account.id, call.dc.world
-    update = types.UpdateNewMessage(codec.letter(me, row), row.pts, 1)
+    update = types.UpdateNewMessage(letter(me, row), row.pts, 1)
     people = {account.id: account for account in (call.account, receiver)}
     return types.Updates(
         updates=[types.UpdateMessageID(row.id, random_id), update],
-        users=[codec.user(world, me, account) for account in people.values()],
+        users=[user(world, me, account) for account in people.values()],
         chats=[],
         date=call.dc.clock.seconds(),
         seq=0,
@@ -102,7 +105,7 @@ def edit_message(call: Call, request: Any) -> Any:
     _check_text(text, CAPTION_LENGTH if row.picture else MESSAGE_LENGTH, may_be_empty=bool(row.picture))
     picture = row.picture if request.media is None else _picture(call, request.media)
     buttons = _buttons(call, request.reply_markup)
-    entities = codec.entities_in(request.entities)
+    entities = entities_in(request.entities)
     if (text, picture, buttons, entities) == (row.text, row.picture, row.buttons, row.entities):
         raise RefusedError(400, "MESSAGE_NOT_MODIFIED")
     call.dc.reword(call.key, row, text, entities=entities, buttons=buttons, picture=picture)
@@ -110,8 +113,8 @@ def edit_message(call: Call, request: Any) -> Any:
     edited = world.boxes[me].find(row.id)
     assert edited is not None
     return types.Updates(
-        updates=[types.UpdateEditMessage(codec.letter(me, edited), edited.pts, 1)],
-        users=[codec.user(world, me, each) for each in (call.account, receiver)],
+        updates=[types.UpdateEditMessage(letter(me, edited), edited.pts, 1)],
+        users=[user(world, me, each) for each in (call.account, receiver)],
         chats=[],
         date=call.dc.clock.seconds(),
         seq=0,
@@ -125,7 +128,7 @@ def press_button(call: Call, request: Any) -> Any:
     if row is None or row.peer != bot.id or not _has(row, request.data or b""):
         raise RefusedError(400, "MESSAGE_ID_INVALID" if row is None or row.peer != bot.id else "DATA_INVALID")
     at, world = call.dc.clock.seconds(), call.dc.world
-    push = codec.button_pressed(world, call.user.id, row, query_id=next(_queries), data=request.data, at=at)
+    push = button_pressed(world, call.user.id, row, query_id=next(_queries), data=request.data, at=at)
     call.dc.hub.push_to(bot.id, push)
     return types.messages.BotCallbackAnswer(cache_time=0)
 
@@ -202,7 +205,7 @@ def _to_group(call: Call, request: Any) -> Any:
             id=0,
             date=call.dc.clock.seconds(),
             text=request.message,
-            entities=codec.entities_in(request.entities),
+            entities=entities_in(request.entities),
             reply_to=reply_to,
             sender=me,
             thread=_thread_of(group, reply_to),
@@ -210,9 +213,9 @@ def _to_group(call: Call, request: Any) -> Any:
         made = call.dc.publish_drafts(group, [lambda post_id: replace(draft, id=post_id)], by=call.key)
         group.random_ids[number] = made[0]
     post_id = group.random_ids[number]
-    world, row = call.dc.world, codec.message_for(call.dc.world, me, group, post_id)
+    world, row = call.dc.world, message_for(call.dc.world, me, group, post_id)
     updates = [types.UpdateMessageID(post_id, request.random_id), types.UpdateNewChannelMessage(row, group.pts, 1)]
-    parts = codec.parties(world, me, group, [codec.message(world, group, post_id)])
+    parts = parties(world, me, group, [message(world, group, post_id)])
     return types.Updates(updates=updates, **parts, date=call.dc.clock.seconds(), seq=0)
 
 

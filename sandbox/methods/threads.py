@@ -4,8 +4,8 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from sandbox import codec
 from sandbox.channels import Channel, page_of
+from sandbox.codec.peers import chat, history_page
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.methods import peers
 
@@ -27,7 +27,7 @@ def _thread(call: Call, request: Any) -> tuple[Channel, Channel, int]:
 def _with(call: Call, page: Any, asked: Channel) -> Any:
     """An answer out of the group also describes the channel that was asked about."""
     if asked.id not in {chat.id for chat in page.chats}:
-        page.chats.append(codec.chat(call.dc.world, call.account.id, asked))
+        page.chats.append(chat(call.dc.world, call.account.id, asked))
     return page
 
 
@@ -44,12 +44,12 @@ def get_replies(call: Call, request: Any) -> Any:
         limit=peers.page_limit(request.limit),
     )
     page = peers.within(request, page)
-    return _with(call, codec.history_page(call.dc.world, call.account.id, group, page, count=len(ids)), asked)
+    return _with(call, history_page(call.dc.world, call.account.id, group, page, count=len(ids)), asked)
 
 
 def get_discussion_message(call: Call, request: Any) -> Any:
     asked, group, root = _thread(call, request)
-    page = codec.history_page(call.dc.world, call.account.id, group, [root])
+    page = history_page(call.dc.world, call.account.id, group, [root])
     comments = group.thread(root)
     answer = types.messages.DiscussionMessage(
         messages=page.messages,

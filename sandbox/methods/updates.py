@@ -3,8 +3,11 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from sandbox import codec
 from sandbox.channels import Channel, Event
+from sandbox.codec.letters import letter
+from sandbox.codec.peers import channel_dialog, chat, history_page, parties, user
+from sandbox.codec.posts import message, message_for
+from sandbox.codec.updates import channel_update
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.letters import Letter
 from sandbox.methods import peers
@@ -46,13 +49,13 @@ def get_difference(call: Call, request: Any) -> Any:
         for kind in ("new", "edit")
     )
     parts = {
-        "new_messages": [codec.letter(me, row) for row in new],
+        "new_messages": [letter(me, row) for row in new],
         "new_encrypted_messages": [],
         "other_updates": [
-            *(types.UpdateEditMessage(codec.letter(me, row), row.pts, 1) for row in edited),
+            *(types.UpdateEditMessage(letter(me, row), row.pts, 1) for row in edited),
             *(types.UpdateChannelTooLong(channel.id, channel.pts) for channel in moved),
         ],
-        "chats": [codec.chat(world, me, channel) for channel in moved],
+        "chats": [chat(world, me, channel) for channel in moved],
         "users": _people(call, [*new, *edited]),
     }
     if len(page) < len(missed):
@@ -64,7 +67,7 @@ def get_difference(call: Call, request: Any) -> Any:
 
 def _people(call: Call, letters: list[Letter]) -> list[Any]:
     me, world = call.account.id, call.dc.world
-    return [codec.user(world, me, world.accounts[peer]) for peer in {row.peer for row in letters} | {me}]
+    return [user(world, me, world.accounts[peer]) for peer in {row.peer for row in letters} | {me}]
 
 
 def get_channel_difference(call: Call, request: Any) -> Any:
@@ -101,13 +104,13 @@ def _page(call: Call, channel: Channel, events: list[Event]) -> Any:
     new = [event.ids[0] for event in events if event.kind == "new" and event.ids[0] in channel.posts]
     if not call.dc.switches.difference_pts:
         events = [replace(event, pts=pts) for event in events]
-    other = [codec.channel_update(world, channel, event) for event in events if event.kind != "new"]
+    other = [channel_update(world, channel, event) for event in events if event.kind != "new"]
     named = {event.ids[0] for event in events if event.kind != "delete" and event.ids[0] in channel.posts}
     return types.updates.ChannelDifference(
         pts=pts,
-        new_messages=[codec.message_for(world, call.account.id, channel, post_id) for post_id in new],
+        new_messages=[message_for(world, call.account.id, channel, post_id) for post_id in new],
         other_updates=[update for update in other if update is not None],
-        **codec.parties(world, call.account.id, channel, (codec.message(world, channel, post_id) for post_id in named)),
+        **parties(world, call.account.id, channel, (message(world, channel, post_id) for post_id in named)),
         final=True if pts == channel.pts else None,
         timeout=TIMEOUT,
     )
@@ -116,9 +119,9 @@ def _page(call: Call, channel: Channel, events: list[Event]) -> Any:
 def _too_long(call: Call, channel: Channel) -> Any:
     me, world = call.account.id, call.dc.world
     newest = channel.page(offset_id=0, offset_date=0, add_offset=0, limit=10)
-    page = codec.history_page(world, me, channel, newest)
+    page = history_page(world, me, channel, newest)
     return types.updates.ChannelDifferenceTooLong(
-        dialog=codec.channel_dialog(channel),
+        dialog=channel_dialog(channel),
         messages=page.messages,
         chats=page.chats,
         users=page.users,

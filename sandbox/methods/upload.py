@@ -3,7 +3,16 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from sandbox import codec, files
+from sandbox import files
+from sandbox.codec.files import (
+    LETTER_PICTURES,
+    document_mime,
+    document_size,
+    file_hash,
+    file_origin,
+    photo_sizes,
+    reference_fault,
+)
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.letters import Letter
 from sandbox.posts import Post
@@ -41,15 +50,15 @@ def get_file(call: Call, request: Any) -> Any:
         width, height = _side(post, request.location.thumb_size)
         part = files.photo(file, width, height)[request.offset : request.offset + request.limit]
     else:
-        mime = codec.document_mime(post)
-        part = files.document_part(file, codec.document_size(post), request.offset, request.limit, mime=mime)
+        mime = document_mime(post)
+        part = files.document_part(file, document_size(post), request.offset, request.limit, mime=mime)
     return types.upload.File(_FILE_TYPES.get(mime, types.storage.FileUnknown)(), mtime=post.date, bytes=part)
 
 
 def _letter(call: Call, location: Any) -> Letter | None:
     """The private message of one's own whose picture this is, if it is one."""
     wanted = getattr(location, "id", 0)
-    if not isinstance(location, types.InputPhotoFileLocation) or wanted >= codec.LETTER_PICTURES:
+    if not isinstance(location, types.InputPhotoFileLocation) or wanted >= LETTER_PICTURES:
         return None
     letter = call.dc.world.boxes[call.account.id].find(wanted & ((1 << 20) - 1))
     if letter is None or not letter.picture or letter.pts != location.access_hash:
@@ -74,17 +83,17 @@ def _located(call: Call, location: Any) -> tuple[Post, int]:
     me, world = call.account.id, call.dc.world
     if not isinstance(location, (types.InputPhotoFileLocation, types.InputDocumentFileLocation)):
         raise RefusedError(400, "LOCATION_INVALID")
-    found = codec.file_origin(world, location.id)
-    if found is None or location.access_hash != codec.file_hash(location.id):
+    found = file_origin(world, location.id)
+    if found is None or location.access_hash != file_hash(location.id):
         raise RefusedError(400, "LOCATION_INVALID")
     channel, post = found
     if isinstance(location, types.InputPhotoFileLocation):
         fits = post.media == "photo" and _side(post, location.thumb_size) != (0, 0)
     else:  # documents have no thumbnails here
-        fits = bool(codec.document_mime(post)) and not location.thumb_size
+        fits = bool(document_mime(post)) and not location.thumb_size
     if not fits:
         raise RefusedError(400, "LOCATION_INVALID")
-    if fault := codec.reference_fault(world, location.id, location.file_reference):
+    if fault := reference_fault(world, location.id, location.file_reference):
         raise RefusedError(400, fault)
     if not channel.can_be_read_by(me):
         raise RefusedError(400, "CHANNEL_PRIVATE")
@@ -93,7 +102,7 @@ def _located(call: Call, location: Any) -> tuple[Post, int]:
 
 def _side(post: Post, kind: str) -> tuple[int, int]:
     """Width and height of one size of a photo; zeros for one that it doesn't have."""
-    return next(((width, height) for name, width, height in codec.photo_sizes(post.file) if name == kind), (0, 0))
+    return next(((width, height) for name, width, height in photo_sizes(post.file) if name == kind), (0, 0))
 
 
 def _check_part(offset: int, limit: int, step: int) -> None:

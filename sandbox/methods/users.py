@@ -2,7 +2,7 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from sandbox import codec
+from sandbox.codec.peers import notify_settings, user
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.methods import peers
 
@@ -15,7 +15,7 @@ def get_users(call: Call, request: Any) -> list[Any]:
             account = peers.user(call, peer)
         except RefusedError:
             continue
-        found.append(codec.user(call.dc.world, me, account))
+        found.append(user(call.dc.world, me, account))
     return found
 
 
@@ -24,11 +24,11 @@ def get_full_user(call: Call, request: Any) -> Any:
     full = types.UserFull(
         id=account.id,
         settings=types.PeerSettings(),
-        notify_settings=codec.notify_settings(),
+        notify_settings=notify_settings(),
         common_chats_count=0,
         bot_info=types.BotInfo(user_id=account.id, commands=[]) if account.is_bot else None,
     )
-    return types.users.UserFull(full, chats=[], users=[codec.user(call.dc.world, call.account.id, account)])
+    return types.users.UserFull(full, chats=[], users=[user(call.dc.world, call.account.id, account)])
 
 
 HANDLERS: Methods = {

@@ -1,6 +1,7 @@
 """Posts with files in a sandbox, and what their files hold."""
 
-from sandbox import codec, files
+from sandbox import files
+from sandbox.codec.files import document_mime, document_size, file_id, photo_sizes
 from sandbox.posts import File, Post
 
 MEGABYTE = 1024 * 1024
@@ -18,9 +19,9 @@ def key_and_content(dc, channel_id, post_id):
     """A file as the data centre makes it, past every method."""
     channel = dc.world.channels[channel_id]
     post = channel.posts[post_id]
-    number = codec.file_id(channel, post)
+    number = file_id(channel, post)
     if post.media == "photo":
-        _, width, height = codec.photo_sizes(post.file)[-1]
+        _, width, height = photo_sizes(post.file)[-1]
         return f"photo-{number}", files.photo(number, width, height)
-    size = codec.document_size(post)
-    return f"document-{number}", files.document_part(number, size, 0, size, mime=codec.document_mime(post))
+    size = document_size(post)
+    return f"document-{number}", files.document_part(number, size, 0, size, mime=document_mime(post))

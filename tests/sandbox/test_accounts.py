@@ -183,7 +183,7 @@ async def test_a_bot_at_the_other_data_centre_is_sent_there(dc: Sandbox, connect
 
 
 async def test_a_key_is_known_to_its_own_data_centre_only(dc: Sandbox, connect: Connect) -> None:
-    door = dc.dc.door(204)
+    door = dc.dc.doors.find(204)
     stored = StringSession(dc.session("ann"))
     stored.set_dc(204, door.address, door.port)
     with pytest.raises(errors.AuthKeyNotFound):
@@ -197,7 +197,7 @@ async def test_an_authorization_is_handed_over_once_and_to_the_right_place(dc: S
             await client(functions.auth.ExportAuthorizationRequest(wrong))
     given = await client(functions.auth.ExportAuthorizationRequest(204))
     rsa.add_key(dc.public_key, old=False)
-    door = dc.dc.door(204)
+    door = dc.dc.doors.find(204)
     there = StringSession()
     there.set_dc(204, door.address, door.port)
     guest = TelegramClient(there, 1, "hash", connection_retries=1)

@@ -40,16 +40,16 @@ async def test_a_client_that_goes_without_taking_its_answers_holds_nothing(
     monkeypatch.setattr(transport, "FAREWELL", 0.05)
     client = member(dc)
     with await silent(dc.port) as sock:
-        await until(lambda: dc.dc._connections)
-        ((writer, _),) = dc.dc._connections.values()
+        await until(lambda: dc.dc.doors.connections)
+        ((writer, _),) = dc.dc.doors.connections.values()
         writer.transport.set_write_buffer_limits(MAX_UNSENT)  # it reads on to the end while answers are still queued
         await say(sock, client.seal(container(*[history(dc)] * 200)))
         sock.shutdown(socket.SHUT_WR)
-        await until(lambda: dc.requests()["total"] and not dc.dc._connections)
+        await until(lambda: dc.requests()["total"] and not dc.dc.doors.connections)
 
 
 async def test_newcomers_take_the_place_of_silent_clients_but_not_of_known_ones(dc: Sandbox) -> None:
-    dc.dc._crowd = Crowd(most=10)
+    dc.dc.doors.crowd = Crowd(most=10)
     client = member(dc)
     async with raw(dc.port) as known:
         known.send(client.seal(PING))
@@ -65,14 +65,14 @@ async def test_newcomers_take_the_place_of_silent_clients_but_not_of_known_ones(
 
 
 async def test_newcomers_are_refused_while_all_places_are_taken_by_known_clients(dc: Sandbox) -> None:
-    dc.dc._crowd = Crowd(most=1)
+    dc.dc.doors.crowd = Crowd(most=1)
     client = member(dc)
     async with raw(dc.port) as known:
         known.send(client.seal(PING))
         await known.hear(client, types.Pong)
         async with raw(dc.port) as other:
             assert await other.is_cut()
-            with pytest.raises(TransportError, match="connected already"), dc.dc._crowd.enter(other.writer):
+            with pytest.raises(TransportError, match="connected already"), dc.dc.doors.crowd.enter(other.writer):
                 pass
 
 
@@ -82,7 +82,7 @@ async def test_long_packets_may_not_all_arrive_at_once(dc: Sandbox, monkeypatch:
     async with raw(dc.port) as a, raw(dc.port) as b, raw(dc.port) as c, raw(dc.port) as late:
         for connection in (a, b, c):
             connection.writer.write(half)
-        await until(lambda: dc.dc._crowd._arriving == 3 * MAX_PACKET)
+        await until(lambda: dc.dc.doors.crowd._arriving == 3 * MAX_PACKET)
         late.writer.write(half)
         assert await late.is_cut()
         a.writer.write(bytes(MAX_PACKET))
@@ -102,5 +102,5 @@ async def test_the_client_that_most_bytes_wait_for_goes_when_too_many_wait_toget
         await say(modest, client.seal(container(*[page] * 80)))
         await until(lambda: dc.requests()["total"] == 80)
         await say(greedy, client.seal(container(*[page] * 1000)))
-        await until(lambda: len(dc.dc._connections) == 1)
-        assert 0 < dc.dc._crowd._together <= 12 * MIB
+        await until(lambda: len(dc.dc.doors.connections) == 1)
+        assert 0 < dc.dc.doors.crowd._together <= 12 * MIB

@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 from telethon import errors, events, functions, types
 from telethon.extensions import BinaryReader
 
-from sandbox import codec
 from sandbox.channels import Channel
 from sandbox.client import Sandbox
+from sandbox.codec.entities import ENTITY_KINDS, entities_in
+from sandbox.codec.files import file_origin, reference_fault
+from sandbox.codec.posts import message
 from sandbox.posts import Entity, File, Post
 from sandbox.switches import Switches
 from sandbox.world import Account, World
@@ -541,7 +543,7 @@ POSTS = st.builds(
     id=st.integers(1, 2**31 - 1),
     date=st.integers(1_400_000_000, 2_000_000_000),
     text=st.sampled_from(("", "Текст 🌧", "plain text")),
-    entities=st.lists(st.sampled_from(sorted(codec.ENTITY_KINDS)).map(_entity), max_size=4).map(tuple),
+    entities=st.lists(st.sampled_from(sorted(ENTITY_KINDS)).map(_entity), max_size=4).map(tuple),
     media=st.sampled_from(MEDIA),
     file=st.none()
     | st.builds(File, width=st.integers(0, 5000), height=st.integers(0, 5000), size=st.integers(0, 2**32)),
@@ -566,7 +568,7 @@ def test_telethon_reads_whatever_a_post_can_be(post: Post, channel_id: int, *, b
     channel = Channel(id=channel_id, username="anything", title="Anything", broadcast=broadcast)
     channel.fill([post])
     world = World(1, [], [channel])
-    raw = codec.message(world, channel, post.id)
+    raw = message(world, channel, post.id)
     reader = BinaryReader(raw)
     found = reader.tgread_object()
     assert reader.tell_position() == len(raw)
@@ -575,10 +577,10 @@ def test_telethon_reads_whatever_a_post_can_be(post: Post, channel_id: int, *, b
         assert isinstance(found, types.MessageService)
         return
     assert (found.message, found.grouped_id or 0) == (post.text, post.grouped_id)
-    assert codec.entities_in(found.entities) == post.entities
+    assert entities_in(found.entities) == post.entities
     assert (found.views, found.forwards) == ((post.views, post.forwards) if broadcast else (None, None))
     assert (found.media is None) == (not post.media)
     file = getattr(found.media, "photo", None) or getattr(found.media, "document", None)
     if file:
-        assert codec.file_origin(world, file.id) == (channel, post)
-        assert codec.reference_fault(world, file.id, file.file_reference) == ""
+        assert file_origin(world, file.id) == (channel, post)
+        assert reference_fault(world, file.id, file.file_reference) == ""

@@ -9,7 +9,7 @@ from telethon import errors, functions
 
 from sandbox.client import Sandbox
 from sandbox.control import Control
-from sandbox.datacentre import NotLoopbackError
+from sandbox.doors import NotLoopbackError
 from tests.sandbox.conftest import Connect, hear, soon
 
 

@@ -91,7 +91,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(dc: Sandbox, monkeypatch: 
     with await silent(dc.port) as sock:
         monkeypatch.setattr(transport, "PATIENCE", 0.05)
         await say(sock, client.seal(container(*[history(dc)] * 200)))
-        await until(lambda: dc.requests()["total"] and not dc.dc._connections)
+        await until(lambda: dc.requests()["total"] and not dc.dc.doors.connections)
     monkeypatch.undo()
 
 
@@ -294,14 +294,14 @@ async def test_thousands_of_sessions_and_pings_cost_nothing(victim: Victim) -> N
 
 async def test_a_crowd_of_strangers_keeps_no_known_client_out(dc: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound the oldest that has shown no key makes room, and one that has shown a key never does."""
-    monkeypatch.setattr(dc.dc, "_crowd", transport.Crowd(3))
+    monkeypatch.setattr(dc.dc.doors, "crowd", transport.Crowd(3))
     client = member(dc)
     async with raw(dc.port) as known:
         known.send(client.seal(PING))
         await known.hear(client, types.Pong)
         strangers = [await silent(dc.port) for _ in range(6)]
         try:
-            await until(lambda: len(dc.dc._connections) == 3)
+            await until(lambda: len(dc.dc.doors.connections) == 3)
             known.send(client.seal(PING))
             await known.hear(client, types.Pong)
         finally:

@@ -5,8 +5,9 @@ from telethon import TelegramClient, errors, functions, types
 from telethon.crypto import AuthKey, rsa
 from telethon.sessions import StringSession
 
-from sandbox import codec, files, methods
+from sandbox import files, methods
 from sandbox.client import Sandbox
+from sandbox.codec.files import PHOTO_SIZES, document_mime, document_size, file_id, file_origin
 from sandbox.posts import File, Post
 from sandbox.world import OTHER_DC_ID
 from tests.sandbox.conftest import Connect, hear, signed_in, soon
@@ -27,8 +28,8 @@ def whole(dc: Sandbox, channel: str, post_id: int) -> bytes:
     """What a document holds, made past every method."""
     found = dc.world.channel(channel)
     post = found.posts[post_id]
-    size = codec.document_size(post)
-    return files.document_part(codec.file_id(found, post), size, 0, size, mime=codec.document_mime(post))
+    size = document_size(post)
+    return files.document_part(file_id(found, post), size, 0, size, mime=document_mime(post))
 
 
 async def media_of(client: TelegramClient, channel: str, post_id: int):
@@ -39,7 +40,7 @@ async def test_photos_are_downloaded_in_every_size(dc: Sandbox, connect: Connect
     client = await connect()
     post_id = publish(dc, "gorod_news", "photo")
     message = await media_of(client, "gorod_news", post_id)
-    for place, (name, width, height) in enumerate(codec.PHOTO_SIZES):
+    for place, (name, width, height) in enumerate(PHOTO_SIZES):
         data = await client.download_media(message, bytes, thumb=place)
         assert (message.photo.sizes[place].type, message.photo.sizes[place].size) == (name, len(data))
         assert data == files.photo(message.photo.id, width, height)
@@ -207,9 +208,9 @@ async def test_files_of_channels_with_large_ids_are_told_apart(dc: Sandbox) -> N
         moved = type(channel)(id=channel_id, username=None, title="Large")
         moved.fill([Post(id=2**31 - 1, date=1, media="photo")])
         dc.world.channels[channel_id] = moved
-        file = codec.file_id(moved, moved.posts[2**31 - 1])
+        file = file_id(moved, moved.posts[2**31 - 1])
         assert 0 < file < 2**63
-        assert codec.file_origin(dc.world, file) == (moved, moved.posts[2**31 - 1])
+        assert file_origin(dc.world, file) == (moved, moved.posts[2**31 - 1])
 
 
 # The other data centre
@@ -218,7 +219,7 @@ async def test_files_of_channels_with_large_ids_are_told_apart(dc: Sandbox) -> N
 def abroad(dc: Sandbox, account: str) -> StringSession:
     """A session of the second data centre, as an imported authorization leaves one."""
     key = dc.dc.keys.mint(dc.world.account(account).id, dc_id=OTHER_DC_ID)
-    door = dc.dc.door(OTHER_DC_ID)
+    door = dc.dc.doors.find(OTHER_DC_ID)
     session = StringSession()
     session.set_dc(door.dc_id, door.address, door.port)
     session.auth_key = AuthKey(key.key)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
-from sandbox import codec
+from sandbox.codec.posts import message
 from sandbox.generate import Shape, build_world
 from sandbox.posts import Shelf
 
@@ -64,10 +64,10 @@ def test_messages_on_the_shelf_are_the_ones_that_would_be_made_anew() -> None:
     world = build_world(Shape(accounts=3, channels=3, posts=300))
     for channel in world.channels.values():
         for post_id in channel.ids:
-            first = codec.message(world, channel, post_id)
-            assert codec.message(world, channel, post_id) is first
+            first = message(world, channel, post_id)
+            assert message(world, channel, post_id) is first
             world.shelf.drop(channel.id, post_id)
-            assert codec.message(world, channel, post_id) == first
+            assert message(world, channel, post_id) == first
 
 
 def test_a_message_costs_the_same_however_many_channels_there_are() -> None:
@@ -82,7 +82,7 @@ def test_a_message_costs_the_same_however_many_channels_there_are() -> None:
             begun = time.process_time()
             for channel in some:
                 for post_id in channel.ids:
-                    codec.message(world, channel, post_id)
+                    message(world, channel, post_id)
             best = min(best, time.process_time() - begun)
         return best
 

@@ -4,8 +4,10 @@ import pytest
 from telethon import errors, events, functions, types
 from telethon.tl.alltlobjects import LAYER
 
-from sandbox import codec
 from sandbox.client import Sandbox
+from sandbox.codec.layers import spoken_in
+from sandbox.codec.peers import chat, user
+from sandbox.codec.updates import Push, envelope
 from tests.sandbox.conftest import Connect, hear, soon
 
 
@@ -183,16 +185,16 @@ def test_a_client_of_an_older_layer_gets_users_and_channels_as_it_knows_them(dc:
     ann = world.account("ann")
 
     def answer():
-        users = [codec.user(world, ann.id, each) for each in world.accounts.values()]
-        chats = [codec.chat(world, ann.id, each) for each in world.channels.values()]
-        return codec.updates([], users=users, chats=chats, date=1)
+        users = [user(world, ann.id, each) for each in world.accounts.values()]
+        chats = [chat(world, ann.id, each) for each in world.channels.values()]
+        return envelope([], users=users, chats=chats, date=1)
 
-    now, before = bytes(answer()), bytes(codec.spoken_in(227, answer()))
-    assert bytes(codec.spoken_in(LAYER, answer())) == now
+    now, before = bytes(answer()), bytes(spoken_in(227, answer()))
+    assert bytes(spoken_in(LAYER, answer())) == now
     for newer, older, count in ((types.User, 0x31774388, 4), (types.Channel, 0x1C32B11C, 5)):
         assert before.count(older.to_bytes(4, "little")) == count
         before = before.replace(older.to_bytes(4, "little"), newer.CONSTRUCTOR_ID.to_bytes(4, "little"))
     assert before == now
-    push = codec.Push([], users=[codec.user(world, ann.id, ann)], date=1)
+    push = Push([], users=[user(world, ann.id, ann)], date=1)
     assert push.body(LAYER) is push.body(LAYER)
     assert (0x31774388).to_bytes(4, "little") in push.body(227)
