@@ -44,11 +44,12 @@ async def assert_equal_to_the_ledger(daemon, sandbox):
 
 
 @pytest.mark.timeout(240)
-async def test_what_is_stored_equals_the_ledger_after_a_stop_and_a_kill_in_the_middle(tmp_path):
+async def test_what_is_stored_equals_the_ledger_after_a_stop_and_a_kill_in_the_middle(tmp_path, dsn):
     shape = ("--accounts", ACCOUNTS, "--channels", CHANNELS, "--posts", POSTS, "--seed", 7, "--state", tmp_path / "dc")
     async with SandboxProcess(*shape) as sandbox:
         dc = sandbox.dc
         env = {
+            "TELEWARDEN__DATABASE__DSN": dsn,
             "TELEWARDEN__TELEGRAM__DATACENTER__ID": str(dc["id"]),
             "TELEWARDEN__TELEGRAM__DATACENTER__ADDRESS": dc["address"],
             "TELEWARDEN__TELEGRAM__DATACENTER__PORT": str(dc["port"]),

@@ -60,7 +60,7 @@ async def allowed(store, dsn, *rules, allow=True):
 async def test_where_it_is_allowed_a_backfill_reads_through_one_session_that_is_finished_when_idle(
     store, dsn, monkeypatch
 ):
-    monkeypatch.setattr("actors.telegram.takeout.IDLE", 60.0)
+    monkeypatch.setattr("actors.telegram.takeout.IDLE", 20.0)
     async with allowed(store, dsn) as older:
         assert older.tree.calls(INIT) == 0
         await older.backfilled()

@@ -12,8 +12,8 @@ from sandbox.faults import Rule
 from tests.actors.test_collection import Tree
 
 RATE = 100
-SECONDS = 6
-PARTS = 3
+SECONDS = 4
+PARTS = 2
 LOUD = """
 CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_notify('stored', NEW.channel_id || '/' || NEW.message_id); RETURN NULL; END $$;

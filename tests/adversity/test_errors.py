@@ -26,6 +26,8 @@ WINDOW = 110
 """Seconds of the daemon's clock, as all seconds here: longer than the wait of a flood that names none, 60 s and up to
 10 % more, and than QUIET, after which an account asks for a sign of life; shorter than the hour for which a refusal
 rests, and than the next round of heads."""
+PATIENCE = 3
+"""Windows. What was done too early, too often or by the wrong one stays done: waiting cures what is late alone."""
 HOLE = 12
 """Posts that are too many to be told by a difference here, so that pages are read."""
 ALL = Start(policy="all")
@@ -168,6 +170,15 @@ async def watch(tree, seconds=WINDOW):
         await breathe()
 
 
+async def judge_in_time(tree, dsn, table, counts):
+    """What is wrong after a window; on a busy machine the clock may run ahead of what has to happen in one."""
+    for _ in range(PATIENCE):
+        await watch(tree)
+        if not (wrong := await judge(tree, dsn, table, counts)):
+            break
+    return wrong
+
+
 async def judge(tree, dsn, table, counts):
     states = {row.account_id: row.state for row in await tree.store.accounts.all()}
     for cell in table:
@@ -224,8 +235,7 @@ async def test_each_error_while_an_account_runs(store, dsn, site):
             cell.strike(tree.sandbox)
         counts = count(tree.sandbox)
         await provoke(tree, site)
-        await watch(tree)
-        assert await judge(tree, dsn, table, counts) == {}
+        assert await judge_in_time(tree, dsn, table, counts) == {}
         await tree.owner.find("scheduler").call(ParseAll())
         await whole(tree, but={cell.channel.id for cell in table if cell.action == "stop"})
 
@@ -242,7 +252,6 @@ async def test_each_error_while_an_account_comes_up(store, dsn, site):
             cell.strike(sandbox)
 
     async with hurried_tree(store, dsn, faster=FASTER, start=ALL, **(shape | {"prepare": prepare})) as tree:
-        await watch(tree)
-        assert await judge(tree, dsn, table, counted[0]) == {}
+        assert await judge_in_time(tree, dsn, table, counted[0]) == {}
         await tree.owner.find("scheduler").call(ParseAll())
         await whole(tree)
