@@ -30,7 +30,8 @@ HERE = Path(__file__).resolve().parent
 # Python puts this folder first, and in it this file would pass for the package of the same name.
 sys.path[:] = [str(HERE.parent), *(one for one in sys.path if Path(one).resolve() != HERE)]
 
-from sandbox.crypto import seal  # noqa: E402 - the path had to be set right
+from bench.parts import keep  # noqa: E402 - the path had to be set right
+from sandbox.crypto import seal  # noqa: E402
 
 BARS = {"ready_s": 60.0, "rss_mb": 1024.0, "serve_cached": 50_000.0, "publish": 2_000.0}
 
@@ -266,7 +267,7 @@ def main() -> None:
     result = asyncio.run(measure(options.posts, options.rate, options.seconds))
     if options.out is not None:
         command = f"python bench/sandbox.py --posts {options.posts} --rate {options.rate} --seconds {options.seconds}"
-        options.out.write_text(json.dumps({**result, "command": command}, indent=2) + "\n", encoding="utf-8")
+        keep(options.out, result, command)
     print(json.dumps(result))
     if failed := missed(result):
         raise SystemExit(f"missed: {', '.join(failed)}")
