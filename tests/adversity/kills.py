@@ -108,7 +108,7 @@ class Child:
         return self.ended.result() if self.ended.done() else None
 
     def send_signal(self, sig):
-        if not self.ended.done():
+        if self.born.done() and not self.ended.done():
             os.kill(self.born.result(), sig)
 
     def kill(self):
