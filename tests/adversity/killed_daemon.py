@@ -20,7 +20,6 @@ from daemon.store.batch import Counts, newest_copies
 from daemon.store.posts import StoredPosts
 
 KILL_AT, ORDER = "KILL_AT", "ORDER"
-BORN, ENDED = "born", "ended"
 ABSENT_MARKED = "absent marked"
 COPIED, COMMIT_SENT, COMMITTED, BETWEEN = "copied", "commit sent", "committed", "between"
 STATEMENTS = {
@@ -203,9 +202,9 @@ def bear():
         pid = os.fork()
         if not pid:
             live(json.loads(line))
-        tell(**{BORN: pid})
+        tell(born=pid)
         _, status = os.waitpid(pid, 0)
-        tell(**{ENDED: os.waitstatus_to_exitcode(status)})
+        tell(ended=os.waitstatus_to_exitcode(status))
 
 
 def tell(**what):

@@ -1,9 +1,9 @@
 """Kill -9 while ingesting, again and again, and then the ledger.
 
-A data centre that never rests, one PostgreSQL that syncs its commits, and one daemon after the other that is killed by
-SIGKILL: at a random moment, or by itself at a point inside a recording (``killed_daemon``). After every kill the books
-must balance; at the end what is stored is what exists. ``make adversity`` kills 200 times and writes
-``bench/results/kills.json``; another number, and another plan:
+A data centre that never rests, one PostgreSQL, and one daemon after the other that is killed by SIGKILL: at a random
+moment, or by itself at a point inside a recording (``killed_daemon``). After every kill the books must balance; at the
+end what is stored is what exists. ``make adversity`` kills 200 times, over a PostgreSQL that syncs its commits, and
+writes ``bench/results/kills.json``; another number, and another plan:
 
     python -m tests.adversity.kills --kills 30 --seed 7
 
