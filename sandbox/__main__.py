@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sandbox.client import Sandbox
 from sandbox.doors import NotLoopbackError
@@ -64,32 +65,16 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
-async def _serve(options: argparse.Namespace) -> None:
+async def _serve(*, until_eof: bool, **options: Any) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    sandbox = Sandbox(
-        accounts=options.accounts,
-        channels=options.channels,
-        posts=options.posts,
-        seed=options.seed,
-        rate=options.rate,
-        posts_dir=options.posts_dir,
-        export=options.export,
-        trace=options.trace,
-        limits=options.limits,
-        state=options.state,
-        host=options.listen[0],
-        port=options.listen[1],
-        control_host=options.control[0],
-        control_port=options.control[1],
-    )
-    async with sandbox as dc:
+    async with Sandbox(**options) as dc:
         gc.freeze()  # the world stays: collections needn't walk a million posts each time
         place = {"id": DC_ID, "address": dc.address, "port": dc.port, "public_key": dc.public_key}
         print(json.dumps({"dc": place, "control": dc.control_url}), flush=True)  # noqa: T201 - the contract's first line
-        if options.until_eof:
+        if until_eof:
             _watch_stdin(loop, ended)
         await ended.wait()
         unknown = dc.requests()["unknown"]
@@ -112,14 +97,13 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
-    logging.basicConfig(
-        level=options.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    options = vars(_parser().parse_args(arguments))
+    level = options.pop("log_level")
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     _allow_many_files()
     logging.getLogger("telethon").setLevel(logging.WARNING)
     try:
-        asyncio.run(_serve(options))
+        asyncio.run(_serve(**options))
     except (PostsFolderError, ExportError, ShapeError, TraceError, StateError, NotLoopbackError) as error:
         print(f"sandbox: {error}", file=sys.stderr)  # noqa: T201 - one clear line for whoever started it
         return 2

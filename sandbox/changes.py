@@ -1,6 +1,7 @@
 """Everything that can happen to a world. A change is decided first, written down, and then carried out."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sandbox.letters import Buttons
 from sandbox.posts import Entity, Post, Reaction
@@ -152,3 +153,8 @@ class Filed:
 
 ChannelChange = Posted | Grown | Edited | Deleted | Counted | Founded | Altered | Moved
 Change = ChannelChange | Secured | Sent | Reworded | Filed
+
+
+def given(change: Change, *names: str) -> dict[str, Any]:
+    """Those of a change's optional fields that aren't None, which leaves a thing as it is."""
+    return {name: value for name in names if (value := getattr(change, name)) is not None}

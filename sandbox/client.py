@@ -6,7 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sandbox import control, ledger, traces
+from sandbox import ledger, traces
+from sandbox.control import Control
 from sandbox.datacentre import CODE_LIFETIME, DataCentre, shape_row
 from sandbox.generate import Shape, ShapeError
 from sandbox.limits import USUAL
@@ -38,41 +39,34 @@ class Sandbox:
         code_lifetime: float = CODE_LIFETIME,
         switches: Switches | None = None,
         limits: bool = False,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        control_host: str = "127.0.0.1",
-        control_port: int = 0,
+        listen: tuple[str, int] = ("127.0.0.1", 0),
+        control: tuple[str, int] = ("127.0.0.1", 0),
     ) -> None:
-        self._shape = Shape(
-            accounts=accounts,
-            channels=channels,
-            posts=posts,
-            seed=seed,
-            posts_dir=Path(posts_dir) if posts_dir is not None else None,
-            export=Path(export) if export is not None else None,
+        """`listen` and `control` are hosts and ports, of loopback alone; 0 for any free port. Raises ShapeError."""
+        folder, file, self._state, self._trace = (
+            None if each is None else Path(each) for each in (posts_dir, export, state, trace)
         )
+        self._shape = Shape(accounts=accounts, channels=channels, posts=posts, seed=seed, posts_dir=folder, export=file)
         if trace is not None and switches is not None:
             raise ShapeError("give switches or a trace that has some, not both")
         if not 0 <= rate <= MAX_RATE:
             raise ShapeError(f"a rate of {rate} posts a second is not from 0 to {MAX_RATE:.0f}")
         self._rate = rate
-        self._state = Path(state) if state is not None else None
-        self._trace = Path(trace) if trace is not None else None
         self._code_lifetime = code_lifetime
         self._switches = switches
         self._limits = limits
-        self._place, self._control_place = (host, port), (control_host, control_port)
+        self._listen, self._control_at = listen, control
         self.dc: DataCentre
-        self._control: control.Control
+        self._control: Control
 
     async def __aenter__(self) -> Self:
         """Raises PostsFolderError, ExportError, TraceError, StateError, NotLoopbackError, OSError."""
         # In a thread: files are read here, and the lock of a state directory may be waited for.
         self.dc = await asyncio.to_thread(self._build)
-        self._control = control.Control(self.dc)
+        self._control = Control(self.dc)
         try:
-            await self.dc.open(*self._place)
-            await self._control.open(*self._control_place)
+            await self.dc.open(*self._listen)
+            await self._control.open(*self._control_at)
         except BaseException:
             await self._close()
             raise

@@ -11,41 +11,10 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import ValidationError
 
-from sandbox.bodies import (
-    AccountBody,
-    AlterBody,
-    Body,
-    ClockBody,
-    DeleteBody,
-    DropBody,
-    EditBody,
-    FaultBody,
-    FiguresBody,
-    FilesBody,
-    FolderBody,
-    FoundBody,
-    LetterBody,
-    LimitsBody,
-    MemberBody,
-    PostsBody,
-    PushesBody,
-    RevokeBody,
-    SwitchesBody,
-    TokenBody,
-)
+from sandbox import bodies, ledger
 from sandbox.datacentre import DataCentre
 from sandbox.doors import loopback
 from sandbox.faults import Rule, Turbulence
-from sandbox.ledger import (
-    describe,
-    describe_account,
-    describe_channel,
-    describe_clock,
-    describe_limits,
-    describe_rule,
-    ledger,
-    requests,
-)
 from sandbox.limits import USUAL, Limit
 from sandbox.logins import LoginError
 from sandbox.world import WorldError
@@ -56,7 +25,7 @@ DC = web.AppKey("dc", DataCentre)
 MAX_BODY = 16 * 1024 * 1024
 
 routes = web.RouteTableDef()
-B = TypeVar("B", bound=Body)
+B = TypeVar("B", bound=bodies.Body)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -126,7 +95,7 @@ def _nothing() -> web.Response:
 
 @routes.post("/posts")
 async def publish(request: web.Request) -> web.Response:
-    body = await _read(request, PostsBody)
+    body = await _read(request, bodies.PostsBody)
     dc = request.app[DC]
     channel = dc.world.channel(body.channel)
     at = dc.clock.seconds()
@@ -139,7 +108,7 @@ async def publish(request: web.Request) -> web.Response:
 
 @routes.post("/edits")
 async def edit(request: web.Request) -> web.Response:
-    body = await _read(request, EditBody)
+    body = await _read(request, bodies.EditBody)
     dc = request.app[DC]
     channel = dc.world.channel(body.channel)
     dc.edit(channel, body.id, body.text, entities=body.entities, hidden=body.hidden, silent=body.silent)
@@ -148,7 +117,7 @@ async def edit(request: web.Request) -> web.Response:
 
 @routes.post("/deletes")
 async def delete(request: web.Request) -> web.Response:
-    body = await _read(request, DeleteBody)
+    body = await _read(request, bodies.DeleteBody)
     dc = request.app[DC]
     channel = dc.world.channel(body.channel)
     return _made(channel=channel.id, ids=dc.delete(channel, body.ids, silent=body.silent))
@@ -156,7 +125,7 @@ async def delete(request: web.Request) -> web.Response:
 
 @routes.post("/figures")
 async def count(request: web.Request) -> web.Response:
-    body = await _read(request, FiguresBody)
+    body = await _read(request, bodies.FiguresBody)
     dc = request.app[DC]
     channel = dc.world.channel(body.channel)
     reactions = None if body.reactions is None else tuple(body.reactions.items())
@@ -166,16 +135,16 @@ async def count(request: web.Request) -> web.Response:
 
 @routes.post("/channels")
 async def found(request: web.Request) -> web.Response:
-    body = await _read(request, FoundBody)
+    body = await _read(request, bodies.FoundBody)
     dc = request.app[DC]
     group_of = dc.world.channel(body.group_of) if body.group_of is not None else None
     channel = dc.found(body.title, body.username, group_of=group_of, first_id=body.first_id)
-    return web.json_response(describe_channel(channel), status=HTTPStatus.CREATED)
+    return web.json_response(ledger.describe_channel(channel), status=HTTPStatus.CREATED)
 
 
 @routes.post("/channels/{channel}")
 async def alter(request: web.Request) -> web.Response:
-    body = await _read(request, AlterBody)
+    body = await _read(request, bodies.AlterBody)
     dc = request.app[DC]
     channel = dc.world.channel(request.match_info["channel"])
     features = body.model_dump(exclude={"new_invite"}, exclude_none=True)
@@ -183,12 +152,12 @@ async def alter(request: web.Request) -> web.Response:
         dc.alter(channel, **features)
     if body.new_invite:
         dc.renew_invite(channel)
-    return web.json_response(describe_channel(channel))
+    return web.json_response(ledger.describe_channel(channel))
 
 
 @routes.post("/members")
 async def move(request: web.Request) -> web.Response:
-    body = await _read(request, MemberBody)
+    body = await _read(request, bodies.MemberBody)
     dc = request.app[DC]
     channel, account = dc.world.channel(body.channel), dc.world.account(body.account)
     dc.move(channel, account, body.standing, silent=body.silent)
@@ -197,19 +166,19 @@ async def move(request: web.Request) -> web.Response:
 
 @routes.post("/accounts/{account}")
 async def secure(request: web.Request) -> web.Response:
-    body = await _read(request, AccountBody)
+    body = await _read(request, bodies.AccountBody)
     dc = request.app[DC]
     account = dc.world.account(request.match_info["account"])
     if body.password:  # takes a tenth of a second, which isn't the loop's
         await asyncio.to_thread(dc.logins.verifier, account.id, body.password)
     dc.secure(account, password=body.password, dc_id=body.dc_id)
-    return web.json_response(describe_account(dc.world.accounts[account.id]))
+    return web.json_response(ledger.describe_account(dc.world.accounts[account.id]))
 
 
 @routes.post("/tokens")
 async def accept_token(request: web.Request) -> web.Response:
     """As if the account had scanned the QR code that shows this token."""
-    body = await _read(request, TokenBody)
+    body = await _read(request, bodies.TokenBody)
     dc = request.app[DC]
     account = dc.world.account(body.account)
     try:
@@ -221,7 +190,7 @@ async def accept_token(request: web.Request) -> web.Response:
 
 @routes.post("/letters")
 async def write(request: web.Request) -> web.Response:
-    body = await _read(request, LetterBody)
+    body = await _read(request, bodies.LetterBody)
     dc = request.app[DC]
     sent = dc.write(dc.world.account(body.sender), dc.world.account(body.receiver), body.text)
     return _made(sender_message=sent.sender_message, receiver_message=sent.receiver_message)
@@ -229,7 +198,7 @@ async def write(request: web.Request) -> web.Response:
 
 @routes.post("/folders")
 async def file(request: web.Request) -> web.Response:
-    body = await _read(request, FolderBody)
+    body = await _read(request, bodies.FolderBody)
     dc = request.app[DC]
     channels = [dc.world.channel(each) for each in body.channels]
     dc.file(dc.world.account(body.account), body.id, body.title, channels)
@@ -242,12 +211,12 @@ async def file(request: web.Request) -> web.Response:
 @routes.get("/ledger")
 async def show_ledger(request: web.Request) -> web.Response:
     world = request.app[DC].world
-    return web.json_response(ledger(world, request.query.get("channel")))
+    return web.json_response(ledger.ledger(world, request.query.get("channel")))
 
 
 @routes.get("/requests")
 async def show_requests(request: web.Request) -> web.Response:
-    return web.json_response(requests(request.app[DC]))
+    return web.json_response(ledger.requests(request.app[DC]))
 
 
 @routes.delete("/requests")
@@ -277,12 +246,12 @@ async def show_session(request: web.Request) -> web.Response:
 
 @routes.get("/world")
 async def show_world(request: web.Request) -> web.Response:
-    return web.json_response(describe(request.app[DC].world))
+    return web.json_response(ledger.describe(request.app[DC].world))
 
 
 @routes.delete("/sessions/{account}")
 async def revoke(request: web.Request) -> web.Response:
-    body = await _read(request, RevokeBody)
+    body = await _read(request, bodies.RevokeBody)
     dc = request.app[DC]
     account = dc.world.account(request.match_info["account"])
     keys = [key for key in dc.keys.of(account.id) if not key.refusal and body.key in ("", key.name)]
@@ -296,7 +265,7 @@ async def revoke(request: web.Request) -> web.Response:
 
 @routes.post("/faults")
 async def add_fault(request: web.Request) -> web.Response:
-    body = await _read(request, FaultBody)
+    body = await _read(request, bodies.FaultBody)
     dc = request.app[DC]
     rule = Rule(
         method=body.method,
@@ -308,12 +277,13 @@ async def add_fault(request: web.Request) -> web.Response:
         **body.model_dump(exclude={"method", "account", "channel", "count", "error"}),
     )
     dc.dispatcher.faults.rules.append(rule)
-    return web.json_response(describe_rule(rule), status=HTTPStatus.CREATED)
+    return web.json_response(ledger.describe_rule(rule), status=HTTPStatus.CREATED)
 
 
 @routes.get("/faults")
 async def show_faults(request: web.Request) -> web.Response:
-    return web.json_response({"faults": [describe_rule(rule) for rule in request.app[DC].dispatcher.faults.rules]})
+    rules = request.app[DC].dispatcher.faults.rules
+    return web.json_response({"faults": [ledger.describe_rule(rule) for rule in rules]})
 
 
 @routes.delete("/faults")
@@ -324,13 +294,13 @@ async def clear_faults(request: web.Request) -> web.Response:
 
 @routes.post("/drop")
 async def drop(request: web.Request) -> web.Response:
-    body = await _read(request, DropBody)
+    body = await _read(request, bodies.DropBody)
     return web.json_response({"dropped": request.app[DC].drop_connections(down=body.down)})
 
 
 @routes.post("/pushes")
 async def disturb(request: web.Request) -> web.Response:
-    body = await _read(request, PushesBody)
+    body = await _read(request, bodies.PushesBody)
     dc = request.app[DC]
     try:
         dc.hub.turbulence = Turbulence(
@@ -345,16 +315,16 @@ async def disturb(request: web.Request) -> web.Response:
 
 @routes.post("/clock")
 async def set_clock(request: web.Request) -> web.Response:
-    body = await _read(request, ClockBody)
+    body = await _read(request, bodies.ClockBody)
     clock = request.app[DC].clock
     clock.skew = clock.skew if body.skew is None else body.skew
     clock.leap += body.leap or 0
-    return web.json_response(describe_clock(clock))
+    return web.json_response(ledger.describe_clock(clock))
 
 
 @routes.get("/clock")
 async def show_clock(request: web.Request) -> web.Response:
-    return web.json_response(describe_clock(request.app[DC].clock))
+    return web.json_response(ledger.describe_clock(request.app[DC].clock))
 
 
 @routes.delete("/salts")
@@ -371,19 +341,19 @@ async def expire_references(request: web.Request) -> web.Response:
 
 @routes.post("/files")
 async def move_files(request: web.Request) -> web.Response:
-    body = await _read(request, FilesBody)
+    body = await _read(request, bodies.FilesBody)
     request.app[DC].world.move_files(body.dc_id)
     return web.json_response(body.model_dump())
 
 
 @routes.get("/limits")
 async def show_limits(request: web.Request) -> web.Response:
-    return web.json_response(describe_limits(request.app[DC]))
+    return web.json_response(ledger.describe_limits(request.app[DC]))
 
 
 @routes.post("/limits")
 async def set_limits(request: web.Request) -> web.Response:
-    body = await _read(request, LimitsBody)
+    body = await _read(request, bodies.LimitsBody)
     dispatcher = request.app[DC].dispatcher
     try:
         match body.enforce:
@@ -397,7 +367,7 @@ async def set_limits(request: web.Request) -> web.Response:
         raise ProblemError(str(error)) from error
     if body.one_connection_per_key is not None:
         dispatcher.one_connection_per_key = body.one_connection_per_key
-    return web.json_response(describe_limits(request.app[DC]))
+    return web.json_response(ledger.describe_limits(request.app[DC]))
 
 
 @routes.get("/switches")
@@ -407,7 +377,7 @@ async def show_switches(request: web.Request) -> web.Response:
 
 @routes.post("/switches")
 async def set_switches(request: web.Request) -> web.Response:
-    body = await _read(request, SwitchesBody)
+    body = await _read(request, bodies.SwitchesBody)
     dc = request.app[DC]
     try:
         dc.switches = replace(dc.switches, **body.model_dump(exclude_none=True))

@@ -318,37 +318,16 @@ class DataCentre:
 
     def write(self, sender: Account, receiver: Account, text: str) -> Sent:
         """A private message, as if another client of the sender had sent it."""
-        change = self.world.plan_letter(
-            sender.id, receiver.id, text, self.clock.seconds(), entities=(), reply_to=0, random_id=0
-        )
-        self._carry_out(change)
-        self.hub.letter_sent(change, None)
-        return change
+        return self._send_letter(sender.id, receiver.id, None, text=text)
 
-    def send_letter(
-        self,
-        key: AuthKey,
-        receiver: int,
-        text: str,
-        *,
-        entities: tuple[Entity, ...],
-        reply_to: int,
-        random_id: int,
-        **more: Any,
-    ) -> Sent:
-        """A private message from the account signed in with `key`."""
-        change = self.world.plan_letter(
-            key.account_id,
-            receiver,
-            text,
-            self.clock.seconds(),
-            entities=entities,
-            reply_to=reply_to,
-            random_id=random_id,
-            **more,
-        )
+    def send_letter(self, key: AuthKey, receiver: int, **fields: Any) -> Sent:
+        """A private message from the account signed in with `key`; the fields are those of `Sent`."""
+        return self._send_letter(key.account_id, receiver, key, **fields)
+
+    def _send_letter(self, sender: int, receiver: int, by: AuthKey | None, **fields: Any) -> Sent:
+        change = self.world.plan_letter(sender, receiver, at=self.clock.seconds(), **fields)
         self._carry_out(change)
-        self.hub.letter_sent(change, key)
+        self.hub.letter_sent(change, by)
         return change
 
     def reword(self, key: AuthKey, row: Letter, text: str, **more: Any) -> None:

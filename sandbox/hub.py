@@ -129,11 +129,9 @@ class Hub:
     def letter_sent(self, change: Sent, by: AuthKey | None) -> None:
         """Push a private message to both sides, but not to the key that sent it: that learns it from its answer."""
         for owner in {change.sender, change.receiver}:
-            sessions = [s for s in self._listening.get(owner, ()) if owner != change.sender or s.key is not by]
-            if sessions:
+            if owner in self._listening:
                 push = letter_pushed(self._world, owner, change)
-                for session in sessions:
-                    self._push(session, push, self.turbulence.fate(owner, 0))
+                self.push_to(owner, push, but=by if owner == change.sender else None)
 
     def push_to(self, owner: int, push: Push, *, but: AuthKey | None = None) -> None:
         """To all sessions of an account that listen, but not to that key."""

@@ -1,5 +1,6 @@
 """What the sandbox tells about itself: the ledger that a collector is compared with, the requests, what exists."""
 
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -70,56 +71,27 @@ def describe(world: World) -> dict[str, Any]:
 
 
 def describe_account(account: Account) -> dict[str, Any]:
-    return {
-        "id": account.id,
-        "username": account.username,
-        "first_name": account.first_name,
-        "last_name": account.last_name,
-        "phone": account.phone or None,
-        "bot": account.is_bot,
-        "token": account.token or None,
-        "dc_id": account.dc_id,
-        "password": bool(account.password),
-    }
+    absent = {"phone": account.phone or None, "token": account.token or None}
+    return {**asdict(account), **absent, "bot": account.is_bot, "password": bool(account.password)}
+
+
+_PLAIN = ("id", "username", "title", "broadcast", "generated", "top", "noforwards", "silent", "approval")
 
 
 def describe_channel(channel: Channel) -> dict[str, Any]:
     return {
-        "id": channel.id,
-        "username": channel.username,
-        "title": channel.title,
-        "broadcast": channel.broadcast,
-        "generated": channel.generated,
+        **{name: getattr(channel, name) for name in _PLAIN},
         "members": sorted(channel.members),
         "waiting": sorted(channel.waiting),
         "banned": sorted(channel.banned),
-        "top": channel.top,
         "invite": f"https://t.me/+{channel.invite}",
         "linked_id": channel.linked_id or None,
-        "noforwards": channel.noforwards,
-        "silent": channel.silent,
-        "approval": channel.approval,
     }
 
 
 def describe_rule(rule: Rule) -> dict[str, Any]:
-    return {
-        "method": rule.method,
-        "account": rule.account,
-        "channel": rule.channel,
-        "skip": rule.skip,
-        "count": rule.count,
-        "share": rule.share,
-        "seed": rule.seed,
-        "delay": rule.delay,
-        "error": {"code": rule.error[0], "message": rule.error[1]} if rule.error else None,
-        "drop": rule.drop,
-        "lose": rule.lose,
-        "after": rule.after,
-        "lasts": rule.lasts,
-        "every": rule.every,
-        "hits": rule.hits,
-    }
+    row = {each.name: getattr(rule, each.name) for each in fields(rule) if each.init and each.name != "born"}
+    return {**row, "error": {"code": rule.error[0], "message": rule.error[1]} if rule.error else None}
 
 
 def describe_limits(dc: DataCentre) -> dict[str, Any]:

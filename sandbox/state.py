@@ -9,25 +9,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_args
 
 from pydantic import TypeAdapter
 
-from sandbox.changes import (
-    Altered,
-    Change,
-    Counted,
-    Deleted,
-    Edited,
-    Filed,
-    Founded,
-    Grown,
-    Moved,
-    Posted,
-    Reworded,
-    Secured,
-    Sent,
-)
+from sandbox.changes import Change
 from sandbox.crypto import ServerKey
 from sandbox.keys import Json
 from sandbox.world import WorldError
@@ -35,10 +21,7 @@ from sandbox.world import WorldError
 LOCK_PATIENCE = 10.0
 """Seconds to wait for a predecessor that is just ending."""
 
-_KINDS: dict[str, TypeAdapter[Change]] = {
-    kind.__name__.lower(): TypeAdapter(kind)
-    for kind in (Posted, Grown, Edited, Deleted, Counted, Founded, Altered, Moved, Secured, Sent, Reworded, Filed)
-}
+_KINDS: dict[str, TypeAdapter[Change]] = {kind.__name__.lower(): TypeAdapter(kind) for kind in get_args(Change)}
 
 
 class StateError(Exception):

@@ -26,6 +26,7 @@ from sandbox.changes import (
     Reworded,
     Secured,
     Sent,
+    given,
 )
 from sandbox.channels import Channel, Event
 from sandbox.clock import Clock
@@ -224,31 +225,9 @@ class World:
         """A new invite link; the one before is void."""
         return Altered(channel_id=channel.id, at=at, invite=self._invite(channel.id, channel.invite))
 
-    def plan_letter(
-        self,
-        sender: int,
-        receiver: int,
-        text: str,
-        at: int,
-        *,
-        entities: tuple[Entity, ...],
-        reply_to: int,
-        random_id: int,
-        **more: Any,
-    ) -> Sent:
-        mine, theirs = self.boxes[sender], self.boxes[receiver]
-        return Sent(
-            at=at,
-            sender=sender,
-            receiver=receiver,
-            sender_message=mine.top + 1,
-            receiver_message=theirs.top + 1,
-            text=text,
-            entities=entities,
-            reply_to=reply_to,
-            random_id=random_id,
-            **more,
-        )
+    def plan_letter(self, sender: int, receiver: int, **fields: Any) -> Sent:
+        mine, theirs = self.boxes[sender].top + 1, self.boxes[receiver].top + 1
+        return Sent(sender=sender, receiver=receiver, sender_message=mine, receiver_message=theirs, **fields)
 
     # Changes
 
@@ -347,13 +326,7 @@ class World:
 
     def _count(self, change: Counted) -> None:
         post = self.channels[change.channel_id].posts[change.id]
-        counted = replace(
-            post,
-            views=post.views if change.views is None else change.views,
-            forwards=post.forwards if change.forwards is None else change.forwards,
-            reactions=post.reactions if change.reactions is None else change.reactions,
-        )
-        self._replace(change.channel_id, counted)
+        self._replace(change.channel_id, replace(post, **given(change, "views", "forwards", "reactions")))
 
     def _found(self, change: Founded) -> None:
         channel = Channel(
@@ -383,10 +356,8 @@ class World:
         if change.invite is not None:
             self._by_invite.pop(channel.invite, None)
             channel.invite = change.invite
-        channel.title = channel.title if change.title is None else change.title
-        channel.noforwards = channel.noforwards if change.noforwards is None else change.noforwards
-        channel.silent = channel.silent if change.silent is None else change.silent
-        channel.approval = channel.approval if change.approval is None else change.approval
+        for name, value in given(change, "title", "noforwards", "silent", "approval").items():
+            setattr(channel, name, value)
         self._index(channel)
         if change.noforwards is not None:
             self.shelf.clear()  # each of its messages carries the mark; the change is rare
@@ -406,11 +377,7 @@ class World:
 
     def _secure(self, change: Secured) -> None:
         account = self.accounts[change.account_id]
-        self.accounts[account.id] = replace(
-            account,
-            password=account.password if change.password is None else change.password,
-            dc_id=account.dc_id if change.dc_id is None else change.dc_id,
-        )
+        self.accounts[account.id] = replace(account, **given(change, "password", "dc_id"))
 
     def _send(self, change: Sent) -> None:
         reply = self.boxes[change.sender].find(change.reply_to) if change.reply_to else None

@@ -24,8 +24,16 @@ _PLAIN_ENTITIES: dict[str, Any] = {
     "phone": types.MessageEntityPhone,
     "bank_card": types.MessageEntityBankCard,
 }
+_ARGUED_ENTITIES: dict[str, tuple[Any, str, type]] = {
+    "text_url": (types.MessageEntityTextUrl, "url", str),
+    "pre": (types.MessageEntityPre, "language", str),
+    "custom_emoji": (types.MessageEntityCustomEmoji, "document_id", int),
+    "mention_name": (types.MessageEntityMentionName, "user_id", int),
+}
+"""Those with an argument: what Telegram calls it, and its type there."""
 _ENTITY_KINDS = {constructor: kind for kind, constructor in _PLAIN_ENTITIES.items()}
-ENTITY_KINDS = frozenset(_PLAIN_ENTITIES) | {"text_url", "pre", "custom_emoji", "mention_name"}
+_ENTITY_KINDS |= {constructor: kind for kind, (constructor, _, _) in _ARGUED_ENTITIES.items()}
+ENTITY_KINDS = frozenset(_ENTITY_KINDS.values())
 
 
 def entities_out(entities: Sequence[Entity]) -> list[Any] | None:
@@ -33,29 +41,17 @@ def entities_out(entities: Sequence[Entity]) -> list[Any] | None:
 
 
 def _entity(kind: str, offset: int, length: int, argument: str) -> Any:
-    if kind == "text_url":
-        return types.MessageEntityTextUrl(offset, length, argument)
-    if kind == "pre":
-        return types.MessageEntityPre(offset, length, argument)
-    if kind == "custom_emoji":
-        return types.MessageEntityCustomEmoji(offset, length, int(argument))
-    if kind == "mention_name":
-        return types.MessageEntityMentionName(offset, length, int(argument))
-    return _PLAIN_ENTITIES[kind](offset, length)
+    if kind not in _ARGUED_ENTITIES:
+        return _PLAIN_ENTITIES[kind](offset, length)
+    constructor, _, its_type = _ARGUED_ENTITIES[kind]
+    return constructor(offset, length, its_type(argument))
 
 
 def entities_in(entities: Iterable[Any] | None) -> tuple[Entity, ...]:
     """A client's entities as the world keeps them; kinds it doesn't know are left out, as by an old server."""
     found: list[Entity] = []
     for entity in entities or ():
-        if isinstance(entity, types.MessageEntityTextUrl):
-            found.append(("text_url", entity.offset, entity.length, entity.url))
-        elif isinstance(entity, types.MessageEntityPre):
-            found.append(("pre", entity.offset, entity.length, entity.language))
-        elif isinstance(entity, types.MessageEntityCustomEmoji):
-            found.append(("custom_emoji", entity.offset, entity.length, str(entity.document_id)))
-        elif isinstance(entity, types.MessageEntityMentionName):
-            found.append(("mention_name", entity.offset, entity.length, str(entity.user_id)))
-        elif kind := _ENTITY_KINDS.get(type(entity)):
-            found.append((kind, entity.offset, entity.length, ""))
+        if kind := _ENTITY_KINDS.get(type(entity)):
+            name = _ARGUED_ENTITIES[kind][1] if kind in _ARGUED_ENTITIES else ""
+            found.append((kind, entity.offset, entity.length, str(getattr(entity, name)) if name else ""))
     return tuple(found)

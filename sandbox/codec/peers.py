@@ -77,31 +77,18 @@ def notify_settings() -> Any:
 
 
 def channel_dialog(channel: Channel) -> Any:
-    return types.Dialog(
-        peer=types.PeerChannel(channel.id),
-        top_message=channel.top,
-        read_inbox_max_id=0,
-        read_outbox_max_id=0,
-        unread_count=len(channel.ids),
-        unread_mentions_count=0,
-        unread_reactions_count=0,
-        unread_poll_votes_count=0,
-        notify_settings=notify_settings(),
-        pts=channel.pts,
-    )
+    return _dialog(types.PeerChannel(channel.id), channel.top, unread_count=len(channel.ids), pts=channel.pts)
 
 
 def user_dialog(peer: int, top: int) -> Any:
+    return _dialog(types.PeerUser(peer), top, read_outbox_max_id=top)
+
+
+def _dialog(peer: Any, top: int, **fields: int) -> Any:
+    counts = ("read_inbox_max_id", "read_outbox_max_id", "unread_count")
+    marks = ("unread_mentions_count", "unread_reactions_count", "unread_poll_votes_count")
     return types.Dialog(
-        peer=types.PeerUser(peer),
-        top_message=top,
-        read_inbox_max_id=0,
-        read_outbox_max_id=top,
-        unread_count=0,
-        unread_mentions_count=0,
-        unread_reactions_count=0,
-        unread_poll_votes_count=0,
-        notify_settings=notify_settings(),
+        peer, top_message=top, notify_settings=notify_settings(), **{**dict.fromkeys(counts + marks, 0), **fields}
     )
 
 

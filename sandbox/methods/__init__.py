@@ -18,19 +18,8 @@ from sandbox.methods import (
 )
 from sandbox.methods import help as help_
 
-ALL: Methods = {
-    **account.HANDLERS,
-    **auth.HANDLERS,
-    **bots.HANDLERS,
-    **channels.HANDLERS,
-    **contacts.HANDLERS,
-    **dialogs.HANDLERS,
-    **help_.HANDLERS,
-    **invites.HANDLERS,
-    **messages.HANDLERS,
-    **sending.HANDLERS,
-    **threads.HANDLERS,
-    **updates.HANDLERS,
-    **upload.HANDLERS,
-    **users.HANDLERS,
-}
+_NAMESPACES = (
+    account, auth, bots, channels, contacts, dialogs, help_, invites,
+    messages, sending, threads, updates, upload, users,
+)  # fmt: skip
+ALL: Methods = {request: handler for namespace in _NAMESPACES for request, handler in namespace.HANDLERS.items()}

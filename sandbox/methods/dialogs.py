@@ -1,6 +1,5 @@
 """The list of chats, of the `messages` namespace."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from telethon.tl import functions, types
@@ -14,41 +13,25 @@ from sandbox.methods.updates import state
 from sandbox.world import Account
 
 
-@dataclass(slots=True, kw_only=True)
-class _Dialogs:
-    """Dialogs with everything they mention, as both dialog methods answer them."""
-
-    dialogs: list[Any] = field(default_factory=list)
-    messages: list[Any] = field(default_factory=list)
-    chats: dict[int, Any] = field(default_factory=dict)
-    users: dict[int, Any] = field(default_factory=dict)
-
-    def add(self, call: Call, peer: Channel | Account) -> None:
-        me, world = call.account.id, call.dc.world
-        if isinstance(peer, Channel):
-            self.dialogs.append(channel_dialog(peer))
-            page = history_page(world, me, peer, [peer.top] if peer.top else [])
-            self.messages += page.messages
-            self.chats.update({chat.id: chat for chat in page.chats})
-            self.users.update({user.id: user for user in page.users})
-            return
-        letters = world.boxes[me].with_peer(peer.id)
-        self.dialogs.append(user_dialog(peer.id, letters[-1].id if letters else 0))
-        self.users[peer.id] = user(world, me, peer)
-        if letters:
-            self.messages.append(letter(me, letters[-1]))
-
-
 def _collect(call: Call, rows: list[Channel | Account]) -> dict[str, list[Any]]:
-    found = _Dialogs()
-    for row in rows:
-        found.add(call, row)
-    return {
-        "dialogs": found.dialogs,
-        "messages": found.messages,
-        "chats": list(found.chats.values()),
-        "users": list(found.users.values()),
-    }
+    """Dialogs with everything they mention, as both dialog methods answer them."""
+    me, world = call.account.id, call.dc.world
+    dialogs, messages = [], []
+    chats: dict[int, Any] = {}
+    users: dict[int, Any] = {}
+    for peer in rows:
+        if isinstance(peer, Channel):
+            dialogs.append(channel_dialog(peer))
+            page = history_page(world, me, peer, [peer.top] if peer.top else [])
+            messages += page.messages
+            chats.update({chat.id: chat for chat in page.chats})
+            users.update({user.id: user for user in page.users})
+        else:
+            letters = world.boxes[me].with_peer(peer.id)[-1:]
+            dialogs.append(user_dialog(peer.id, letters[0].id if letters else 0))
+            messages += [letter(me, row) for row in letters]
+            users[peer.id] = user(world, me, peer)
+    return {"dialogs": dialogs, "messages": messages, "chats": list(chats.values()), "users": list(users.values())}
 
 
 def _ordered(call: Call) -> list[tuple[tuple[int, int, int], Channel | Account]]:

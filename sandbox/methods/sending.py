@@ -12,10 +12,12 @@ from sandbox.codec.entities import entities_in
 from sandbox.codec.letters import button_pressed, letter
 from sandbox.codec.peers import chat, parties, user
 from sandbox.codec.posts import message, message_for
+from sandbox.codec.updates import envelope
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.letters import Buttons, Letter
 from sandbox.methods import peers
 from sandbox.posts import Post
+from sandbox.world import Account
 
 MESSAGE_LENGTH = 4096
 CAPTION_LENGTH = 1024
@@ -72,7 +74,7 @@ def _send(call: Call, request: Any, random_id: int, text: str, **more: Any) -> A
         sent = call.dc.send_letter(
             call.key,
             receiver.id,
-            text,
+            text=text,
             entities=entities_in(getattr(request, "entities", None)),
             reply_to=_reply_to(request),
             random_id=random_id,
@@ -81,16 +83,14 @@ def _send(call: Call, request: Any, random_id: int, text: str, **more: Any) -> A
         )
         row = box.find(sent.sender_message)
         assert row is not None
-    me, world = call.account.id, call.dc.world
-    update = types.UpdateNewMessage(letter(me, row), row.pts, 1)
+    update = types.UpdateNewMessage(letter(call.account.id, row), row.pts, 1)
+    return _told(call, receiver, [types.UpdateMessageID(row.id, random_id), update])
+
+
+def _told(call: Call, receiver: Account, updates: list[Any]) -> Any:
     people = {account.id: account for account in (call.account, receiver)}
-    return types.Updates(
-        updates=[types.UpdateMessageID(row.id, random_id), update],
-        users=[user(world, me, account) for account in people.values()],
-        chats=[],
-        date=call.dc.clock.seconds(),
-        seq=0,
-    )
+    users = [user(call.dc.world, call.account.id, account) for account in people.values()]
+    return envelope(updates, users=users, date=call.dc.clock.seconds())
 
 
 def edit_message(call: Call, request: Any) -> Any:
@@ -109,16 +109,9 @@ def edit_message(call: Call, request: Any) -> Any:
     if (text, picture, buttons, entities) == (row.text, row.picture, row.buttons, row.entities):
         raise RefusedError(400, "MESSAGE_NOT_MODIFIED")
     call.dc.reword(call.key, row, text, entities=entities, buttons=buttons, picture=picture)
-    me, world = call.account.id, call.dc.world
-    edited = world.boxes[me].find(row.id)
+    edited = call.dc.world.boxes[call.account.id].find(row.id)
     assert edited is not None
-    return types.Updates(
-        updates=[types.UpdateEditMessage(letter(me, edited), edited.pts, 1)],
-        users=[user(world, me, each) for each in (call.account, receiver)],
-        chats=[],
-        date=call.dc.clock.seconds(),
-        seq=0,
-    )
+    return _told(call, receiver, [types.UpdateEditMessage(letter(call.account.id, edited), edited.pts, 1)])
 
 
 def press_button(call: Call, request: Any) -> Any:
@@ -216,7 +209,7 @@ def _to_group(call: Call, request: Any) -> Any:
     world, row = call.dc.world, message_for(call.dc.world, me, group, post_id)
     updates = [types.UpdateMessageID(post_id, request.random_id), types.UpdateNewChannelMessage(row, group.pts, 1)]
     parts = parties(world, me, group, [message(world, group, post_id)])
-    return types.Updates(updates=updates, **parts, date=call.dc.clock.seconds(), seq=0)
+    return envelope(updates, **parts, date=call.dc.clock.seconds())
 
 
 def _thread_of(group: Channel, reply_to: int) -> int:

@@ -240,7 +240,7 @@ async def test_a_revoked_session_is_refused_after_a_restart_too(tmp_path) -> Non
         key, session = dc.dc.session(dc.world.account("ann"), "mine")
         dc.dc.revoke(key, "USER_DEACTIVATED_BAN")
         port = dc.port
-    async with Sandbox(state=tmp_path, port=port) as dc:
+    async with Sandbox(state=tmp_path, listen=("127.0.0.1", port)) as dc:
         client = TelegramClient(StringSession(session), 1, "hash", connection_retries=1)
         await client.connect()
         with pytest.raises(errors.UserDeactivatedBanError):
@@ -359,7 +359,7 @@ async def test_a_device_is_listed_as_it_named_itself_after_a_restart_too(tmp_pat
         client = TelegramClient(StringSession(session), 17, "hash", connection_retries=1, **options)
         await client.connect()
         await client.disconnect()
-    async with Sandbox(state=tmp_path, port=port) as dc:
+    async with Sandbox(state=tmp_path, listen=("127.0.0.1", port)) as dc:
         client = TelegramClient(StringSession(dc.session("ann")), 1, "hash", connection_retries=1)
         await client.connect()
         rows = (await client(functions.account.GetAuthorizationsRequest())).authorizations

@@ -83,7 +83,7 @@ def calls(dc: Sandbox, account: int) -> dict[str, int]:
 def send_letter(dc: Sandbox, sender: int, receiver: int, text: str, random_id: int = 1) -> None:
     """A private message, pushed to its receiver."""
     key, _ = dc.dc.session(dc.world.account(sender), "letter")
-    dc.dc.send_letter(key, receiver, text, entities=(), reply_to=0, random_id=random_id)
+    dc.dc.send_letter(key, receiver, text=text, random_id=random_id)
 
 
 class Ears(TaskActor):
