@@ -8,25 +8,12 @@ from typing import Any, Self
 from telethon.crypto import AuthKey as ClientKey
 from telethon.sessions import StringSession
 
-from sandbox import methods
-from sandbox.changes import (
-    Altered,
-    Change,
-    Counted,
-    Deleted,
-    Edited,
-    Filed,
-    Founded,
-    Grown,
-    Moved,
-    Posted,
-    Reworded,
-    Secured,
-    Sent,
-)
+from sandbox import methods, plans
+from sandbox.changes import Change, Deleted, Edited, Filed, Grown, Posted, Reworded, Sent
 from sandbox.channels import Channel, Event
 from sandbox.codec.letters import letter_edited
 from sandbox.codec.updates import token_accepted
+from sandbox.connection import Connection
 from sandbox.crypto import ServerKey
 from sandbox.dispatch import Dispatcher
 from sandbox.doors import Doors
@@ -39,10 +26,9 @@ from sandbox.logins import Logins, LoginToken
 from sandbox.posts import Entity, Post
 from sandbox.rate import SteadyRate
 from sandbox.salts import Salts
-from sandbox.session import Connection
 from sandbox.state import State, StateError
 from sandbox.switches import Switches
-from sandbox.world import DC_IDS, STANDINGS, Account, World, WorldError
+from sandbox.world import Account, World
 
 CODE_LIFETIME = 300.0
 GENERATION = 3
@@ -198,7 +184,7 @@ class DataCentre:
         drafts = [partial(_plain_post, at, text) for text in texts]
         ids = self.publish_drafts(channel, drafts, silent=silent) if drafts else []
         if count:
-            grown = self.world.plan_growth(channel, count, at, silent=silent)
+            grown = plans.growth(channel, count, at, silent=silent)
             self._move_channel(channel, grown, silent=silent)
             ids += range(grown.first, grown.first + count)
             self._forward_to_group(channel, ids[-count:], silent=silent)
@@ -216,7 +202,7 @@ class DataCentre:
 
         Nothing is pushed to the key `by`, whose answer says it all.
         """
-        change = self.world.plan_posts(channel, drafts, self.clock.seconds(), silent=silent)
+        change = plans.posts(channel, drafts, self.clock.seconds(), silent=silent)
         self._move_channel(channel, change, silent=silent, by=by)
         ids = [post.id for post in change.posts]
         self._forward_to_group(channel, ids, silent=silent)
@@ -240,36 +226,26 @@ class DataCentre:
         silent: bool = False,
     ) -> None:
         """Raises WorldError when there is no such post."""
-        at = self.clock.seconds()
-        change = self.world.plan_edit(channel, post_id, text, at, entities=entities, hidden=hidden)
+        change = plans.edit(channel, post_id, self.clock.seconds(), text=text, entities=entities, hidden=hidden)
         self._move_channel(channel, change, silent=silent)
 
     def delete(self, channel: Channel, ids: Sequence[int], *, silent: bool = False) -> list[int]:
         """The ids that were there and are gone now."""
-        change = self.world.plan_delete(channel, ids, self.clock.seconds())
+        change = plans.deletion(channel, ids, self.clock.seconds())
         if change.ids:
             self._move_channel(channel, change, silent=silent)
         return list(change.ids)
 
     def count(self, channel: Channel, post_id: int, **figures: Any) -> None:
         """New `views`, `forwards` or `reactions` under a post. Raises WorldError when there is no such post."""
-        post = channel.posts.get(post_id)
-        if post is None or post.service:
-            raise WorldError(f"channel {channel.id} has no post {post_id} that has figures")
-        change = Counted(channel_id=channel.id, at=self.clock.seconds(), id=post_id, **figures)
+        change = plans.figures(channel, post_id, self.clock.seconds(), **figures)
         self._carry_out(change)
         self.hub.figures_changed(channel, change)
 
     def found(self, title: str, username: str | None, *, group_of: Channel | None = None, first_id: int = 1) -> Channel:
         """A new channel, or the discussion group of one. Raises WorldError."""
-        change: Founded = self.world.plan_channel(
-            title,
-            username,
-            self.clock.seconds(),
-            broadcast=group_of is None,
-            linked_id=group_of.id if group_of else 0,
-            first_id=first_id,
-        )
+        at = self.clock.seconds()
+        change = plans.founding(self.world, title, username, at, group_of=group_of, first_id=first_id)
         self._carry_out(change)
         return self.world.channels[change.channel_id]
 
@@ -278,16 +254,14 @@ class DataCentre:
 
         Raises WorldError.
         """
-        if features.get("username"):
-            self.world.check_username(features["username"], of=channel.id)
-        change = Altered(channel_id=channel.id, at=self.clock.seconds(), **features)
+        change = plans.features(self.world, channel, self.clock.seconds(), **features)
         self._carry_out(change)
         if not quiet:
             self.hub.channel_altered(channel, change.at)
 
     def renew_invite(self, channel: Channel) -> str:
         """A new invite link; the one before is void."""
-        self._carry_out(self.world.plan_invite(channel, self.clock.seconds()))
+        self._carry_out(plans.new_invite(self.world, channel, self.clock.seconds()))
         return channel.invite
 
     def move(
@@ -303,18 +277,14 @@ class DataCentre:
 
         Raises WorldError.
         """
-        if standing not in STANDINGS:
-            raise WorldError(f"{standing!r} is no standing: {', '.join(STANDINGS)}")
-        change = Moved(channel_id=channel.id, at=self.clock.seconds(), account_id=account.id, standing=standing)
+        change = plans.standing(channel, account, standing, self.clock.seconds())
         self._carry_out(change)
         if standing != "waiting" and not silent:
             self.hub.channel_altered(channel, change.at, only=account.id, by=by)
 
     def secure(self, account: Account, *, password: str | None = None, dc_id: int | None = None) -> None:
         """Give an account a password ('' takes it away) or another home. Raises WorldError."""
-        if dc_id is not None and dc_id not in DC_IDS:
-            raise WorldError(f"there is no data centre {dc_id}, only {DC_IDS}")
-        self._carry_out(Secured(account_id=account.id, at=self.clock.seconds(), password=password, dc_id=dc_id))
+        self._carry_out(plans.security(account, self.clock.seconds(), password=password, dc_id=dc_id))
 
     def write(self, sender: Account, receiver: Account, text: str) -> Sent:
         """A private message, as if another client of the sender had sent it."""
@@ -325,7 +295,7 @@ class DataCentre:
         return self._send_letter(key.account_id, receiver, key, **fields)
 
     def _send_letter(self, sender: int, receiver: int, by: AuthKey | None, **fields: Any) -> Sent:
-        change = self.world.plan_letter(sender, receiver, at=self.clock.seconds(), **fields)
+        change = plans.letter(self.world, sender, receiver, self.clock.seconds(), **fields)
         self._carry_out(change)
         self.hub.letter_sent(change, by)
         return change

@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from telethon.tl import types
+from telethon.tl import functions, types
 
 from sandbox.clock import Clock
 from sandbox.codec.layers import spoken_in
 from sandbox.codec.raw import Raw
 from sandbox.faults import Faults, Rule
-from sandbox.keys import AuthKey
+from sandbox.keys import AuthKey, Device
 from sandbox.limits import Limits
 from sandbox.world import Account
 
 if TYPE_CHECKING:
+    from sandbox.connection import Connection
     from sandbox.datacentre import DataCentre
-    from sandbox.session import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,10 @@ _FOR_ANYBODY = ("help.", "auth.")
 """Who may do nothing else may still ask for the configuration, and sign in anew."""
 _ABROAD = (*_FOR_ANYBODY, "upload.")
 """What a data centre does for those whose authorization was handed over to it; for all else it sends them home."""
+
+MAX_WRAPPERS = 16
+MAX_NAME = 100
+"""Characters that are kept of each of a client's names for itself."""
 
 BOOL_TRUE = Raw(b"\xb5\x75\x72\x99")
 BOOL_FALSE = Raw(b"\x37\x97\x79\xbc")
@@ -68,6 +72,44 @@ class Call:
         if self.account.is_bot:
             raise RefusedError(400, "BOT_METHOD_INVALID")
         return self.account
+
+
+@dataclass(slots=True, kw_only=True)
+class Unwrapped:
+    """A call, and what the wrappers around it said."""
+
+    request: Any
+    layer: int = 0
+    quiet: bool = False
+    """It came in invokeWithoutUpdates."""
+    device: Device | None = None
+    """As initConnection named it."""
+    takeout: int | None = None
+    """The id of the takeout session it came in."""
+
+
+def unwrap(request: Any) -> Unwrapped:
+    """Raises RefusedError for more wrappers than any client uses, and for two takeout sessions at once."""
+    found = Unwrapped(request=request)
+    for _ in range(MAX_WRAPPERS):
+        match found.request:
+            case functions.InvokeWithLayerRequest(layer=layer):
+                found.layer = layer
+            case functions.InvokeWithoutUpdatesRequest():
+                found.quiet = True
+            case functions.InvokeWithTakeoutRequest(takeout_id=takeout):
+                if found.takeout not in (None, takeout):
+                    raise RefusedError(400, "TAKEOUT_INVALID")
+                found.takeout = takeout
+            case functions.InitConnectionRequest() as init:
+                names = (name[:MAX_NAME] for name in (init.device_model, init.system_version, init.app_version))
+                found.device = Device(init.api_id, *names)
+            case functions.InvokeAfterMsgRequest() | functions.InvokeAfterMsgsRequest():
+                pass
+            case _:
+                return found
+        found.request = found.request.query
+    raise RefusedError(400, "INPUT_REQUEST_INVALID")
 
 
 Method = Callable[[Call, Any], Any]

@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from sandbox.session import Connection
-from sandbox.transport import Crowd, TransportError, Wire, part, recognise
+from sandbox.connection import Connection
+from sandbox.framing import TransportError
+from sandbox.transport import Crowd, Wire, part, recognise
 from sandbox.world import DC_IDS
 
 logger = logging.getLogger(__name__)

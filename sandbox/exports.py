@@ -10,75 +10,23 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import blake2b, file_digest
 from pathlib import Path
-from sys import intern
 from typing import Any
 
 from sandbox.channels import Channel
 from sandbox.export_json import Fault, JsonReader
-from sandbox.files import MAX_SIDE
-from sandbox.posts import Entity, File, Post, Reaction
+from sandbox.export_posts import MAX_ID, number, read_post, string
+from sandbox.posts import Post
 
 logger = logging.getLogger(__name__)
 
-_MAX_ID = 2**31 - 1
 _MAX_CHANNEL_ID = 997_852_516_352
 """https://core.telegram.org/api/bots/ids"""
 
 _CHANNELS = {"public_channel": True, "private_channel": True, "public_supergroup": False, "private_supergroup": False}
 """The types of chats that are taken, and whether they are broadcasts."""
 _LISTS = ("chats", "left_chats")
-_ENTITIES = {
-    "bank_card": "bank_card",
-    "blockquote": "blockquote",
-    "bold": "bold",
-    "bot_command": "bot_command",
-    "cashtag": "cashtag",
-    "code": "code",
-    "custom_emoji": "custom_emoji",
-    "email": "email",
-    "hashtag": "hashtag",
-    "italic": "italic",
-    "link": "url",
-    "mention": "mention",
-    "mention_name": "mention_name",
-    "phone": "phone",
-    "pre": "pre",
-    "spoiler": "spoiler",
-    "strikethrough": "strike",
-    "text_link": "text_url",
-    "underline": "underline",
-}
-_PLAIN = ("", "plain", "unknown")
-_ARGUMENTS = {"pre": "language", "text_link": "href"}
-_NUMBERS = {"custom_emoji": "document_id", "mention_name": "user_id"}
-_DOCUMENTS = {
-    "animation": "animation",
-    "audio_file": "audio",
-    "sticker": "sticker",
-    "video_file": "video",
-    "video_message": "video",
-    "voice_message": "voice",
-}
-_NAMED = ("animation", "audio", "document", "video")
-"""Media whose exported file has the name that its sender gave it, if he gave one."""
-_SERVICES = {
-    "create_channel": "create",
-    "create_group": "create",
-    "delete_group_photo": "photo",
-    "edit_group_photo": "photo",
-    "edit_group_title": "title",
-    "invite_members": "join",
-    "join_group_by_link": "join",
-    "join_group_by_request": "join",
-    "migrate_from_group": "create",
-    "pin_message": "pin",
-}
-
-_MADE_UP_NAME = re.compile(r".*@\d\d-\d\d-\d{4}_\d\d-\d\d-\d\d\.\w+")
-"""`video_1@31-12-2023_20-15-00.mp4`: of a file without a name. Placeholders for a path stand in brackets."""
 
 
 class ExportError(Exception):
@@ -210,11 +158,11 @@ class _Walk:
     def _take(self, chat: _Chat, key: str) -> None:
         match key:
             case "id":
-                chat.id = _number({key: self._reader.value()}, key, _MAX_CHANNEL_ID)
+                chat.id = number({key: self._reader.value()}, key, _MAX_CHANNEL_ID)
             case "name":
-                chat.name = _string({key: self._reader.value()}, key)
+                chat.name = string({key: self._reader.value()}, key)
             case "type":
-                chat.kind = _string({key: self._reader.value()}, key)
+                chat.kind = string({key: self._reader.value()}, key)
             case "messages":
                 rows = (self._reader.value() for _ in self._reader.items())
                 if chat.kind and chat.id:
@@ -269,7 +217,7 @@ class _Walk:
                 not isinstance(post_id, int)
                 or isinstance(post_id, bool)
                 or not post_id
-                or not -_MAX_ID <= post_id <= _MAX_ID
+                or not -MAX_ID <= post_id <= MAX_ID
             ):
                 raise Fault(f"a message has the id {post_id!r:.40}; export the chat again")
             self._message, self._inside = post_id, True
@@ -279,192 +227,8 @@ class _Walk:
                 raise Fault(f"stands below message {last}; every id must be above the one before: export again")
             else:
                 last = post_id
-                post = self._post(chat, row, broadcast=broadcast, earliest=date)
+                post = read_post(row, chat.id, self.left_out, broadcast=broadcast, earliest=date)
                 if post is not None:
                     date = post.date
                     yield post
             self._inside = False
-
-    def _post(self, chat: _Chat, row: dict[str, Any], *, broadcast: bool, earliest: int) -> Post | None:
-        """None for a message of which the export says nothing but that it's there."""
-        kind = row.get("type")
-        if kind == "unsupported":
-            self.left_out["messages unsupported by Telegram Desktop"] += 1
-            return None
-        if kind not in ("message", "service"):
-            raise Fault(f"its type is {kind!r:.40}; only message and service are known")
-        date = _moment(row, "date")
-        if date == 0:
-            raise Fault("it has no date; export the chat again")
-        if date < earliest:
-            self.left_out["dates before the last message's"] += 1
-            date = earliest
-        if kind == "service":
-            service, target = _service(row)
-            return Post(id=row["id"], date=date, service=service, reply_to=target)
-        text, entities = self._text(row)
-        media, file = _media(row)
-        if not media and not text:
-            media = "unsupported"
-        return Post(
-            id=row["id"],
-            date=date,
-            text=text,
-            entities=entities,
-            media=media,
-            file=file,
-            edited=_moment(row, "edited"),
-            reply_to=_reply(row, "reply_to_message_id", chat.id),
-            forwarded_from=_name(row, "forwarded_from", "forwarded_from_id"),
-            author=intern(_string(row, "author")) if broadcast else _name(row, "from", "from_id"),
-            reactions=self._reactions(row),
-        )
-
-    def _text(self, row: dict[str, Any]) -> tuple[str, tuple[Entity, ...]]:
-        parts = row.get("text_entities") or row.get("text") or []
-        if isinstance(parts, str):
-            parts = [parts]
-        if not isinstance(parts, list):
-            raise Fault("its text is neither text nor a list; export the chat again")
-        pieces: list[str] = []
-        entities: list[Entity] = []
-        offset = 0
-        for each in parts:
-            part = {"text": each} if isinstance(each, str) else each
-            if not isinstance(part, dict):
-                raise Fault("a part of its text is neither text nor an object; export the chat again")
-            piece = _string(part, "text")
-            length = len(piece.encode("utf-16-le")) // 2
-            entity = self._entity(part, offset, length) if length else None
-            if entity:
-                entities.append(entity)
-            pieces.append(piece)
-            offset += length
-        return "".join(pieces), tuple(entities)
-
-    def _entity(self, part: dict[str, Any], offset: int, length: int) -> Entity | None:
-        """None for plain text, and for what the export doesn't say enough of: it keeps its text."""
-        name = _string(part, "type")
-        if name in _PLAIN:
-            return None
-        kind = _ENTITIES.get(name)
-        argument = _string(part, _ARGUMENTS[name]) if name in _ARGUMENTS else ""
-        if name in _NUMBERS:  # a custom emoji's id is often a path or "(File not included. …)"
-            number = str(part.get(_NUMBERS[name], ""))
-            argument = number if re.fullmatch(r"[1-9][0-9]{0,18}", number) and int(number) < 1 << 63 else ""
-        if kind is None or (not argument and kind in ("custom_emoji", "mention_name", "text_url")):
-            self.left_out[f"entities without their argument ({name})" if kind else "entities of unknown types"] += 1
-            return None
-        return kind, offset, length, argument
-
-    def _reactions(self, row: dict[str, Any]) -> tuple[Reaction, ...]:
-        """Those given as emoji. Custom emoji and paid ones can't be told by a `Reaction`."""
-        rows = row.get("reactions") or []
-        if not isinstance(rows, list) or not all(isinstance(each, dict) for each in rows):
-            raise Fault("its reactions are no list of objects; export the chat again")
-        kept = []
-        for each in rows:
-            emoji, count = _string(each, "emoji"), _number(each, "count", _MAX_ID)
-            if each.get("type", "emoji") != "emoji" or not emoji:
-                self.left_out["reactions that are no emoji"] += 1
-            elif count:
-                kept.append((intern(emoji), count))
-        return tuple(kept)
-
-
-def _string(row: dict[str, Any], key: str) -> str:
-    """'' for none."""
-    value = row.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise Fault(f"{key} is {value!r:.40}; it should be text")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise Fault(f"{key} holds half of a surrogate pair; export the chat again") from None
-    return value
-
-
-def _number(row: dict[str, Any], key: str, most: int) -> int:
-    """0 for none. Text is taken too: Telegram Desktop writes times so."""
-    value = row.get(key)
-    if value is None:
-        return 0
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}", value):
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise Fault(f"{key} is {value!r:.40}; it should be a number from 0 to {most}")
-    return value
-
-
-def _moment(row: dict[str, Any], key: str) -> int:
-    """0 for none. Exports from before 2021 tell only the exporting computer's local time, taken for UTC here."""
-    if unixtime := _number(row, f"{key}_unixtime", _MAX_ID):
-        return unixtime
-    text = _string(row, key)
-    if not text:
-        return 0
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Fault(f"{key} is {text!r:.40}; it should look like 2024-05-01T10:00:00") from None
-    seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    if moment.year < 1971:  # how they say "never edited"
-        return 0
-    if seconds > _MAX_ID:
-        raise Fault(f"{key} is {text!r:.40}; it should lie between 1971 and 2038")
-    return seconds
-
-
-def _name(row: dict[str, Any], key: str, id_key: str) -> str:
-    """A peer's name; '' for no peer. Of a deleted account only the id is left."""
-    name = _string(row, key)
-    return intern(name or ("Deleted Account" if key in row or id_key in row else ""))
-
-
-def _reply(row: dict[str, Any], key: str, chat_id: int) -> int:
-    """The message that is answered, if it is one of this chat."""
-    target = row.get(key)
-    if isinstance(target, int) and target < 0:
-        return 0
-    elsewhere = row.get("reply_to_peer_id", f"channel{chat_id}") != f"channel{chat_id}"
-    return 0 if elsewhere else _number(row, key, _MAX_ID)
-
-
-def _service(row: dict[str, Any]) -> tuple[str, int]:
-    """What happened, by our word or else by Telegram Desktop's, and to which message."""
-    action = _string(row, "action")
-    service = _SERVICES.get(action) or action or _string(row, "information_text") or "unknown"
-    return intern(service), _reply(row, "message_id", 0) if action == "pin_message" else 0
-
-
-def _media(row: dict[str, Any]) -> tuple[str, File | None]:
-    """Kind and file. A photo has no size of its own here: its content is made, and so is its length."""
-    if "photo" in row:
-        width, height = _number(row, "width", MAX_SIDE), _number(row, "height", MAX_SIDE)
-        return "photo", File(width=width, height=height)
-    if "file" in row or "media_type" in row:
-        media = _DOCUMENTS.get(_string(row, "media_type"), "document")
-        return media, File(
-            name=_file_name(row) if media in _NAMED else "",
-            mime=intern(_string(row, "mime_type")),
-            size=_number(row, "file_size", 1 << 40),
-            width=_number(row, "width", _MAX_ID),
-            height=_number(row, "height", _MAX_ID),
-            duration=float(_number(row, "duration_seconds", _MAX_ID)),
-        )
-    if row.get("poll") is not None:
-        return "poll", None
-    if "location_information" in row or "place_name" in row:
-        return "geo", None
-    return "", None
-
-
-def _file_name(row: dict[str, Any]) -> str:
-    """The name its sender gave it; in exports from before 2024 as far as the path still shows it."""
-    if "file_name" in row:
-        return _string(row, "file_name")
-    name = _string(row, "file").rpartition("/")[2]
-    return "" if name.startswith("(") or _MADE_UP_NAME.fullmatch(name) else name

@@ -1,16 +1,15 @@
 """What exists: accounts, channels, posts, private chats, and the order in which it changed. No MTProto here.
 
-Every change is one value of `changes.Change`. `World.plan_*` decides what a change will be without touching anything,
-and `World.apply` carries it out; so a change can be written to a journal between the two, and a journal replays by
-`apply` alone.
+Every change is one value of `changes.Change`. `plans` decides what a change will be without touching anything, and
+`World.apply` carries it out; so a change can be written to a journal between the two, and a journal replays by `apply`
+alone.
 """
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any, assert_never
+from typing import assert_never
 
 from sandbox.changes import (
     Altered,
@@ -31,16 +30,13 @@ from sandbox.changes import (
 from sandbox.channels import Channel, Event
 from sandbox.clock import Clock
 from sandbox.letters import Box, Letter
-from sandbox.posts import Entity, Maker, Post, Posts, Shelf
+from sandbox.posts import Maker, Post, Posts, Shelf
 
 DC_ID = 203
 """No data centre of the real service has this number, so a session of the sandbox can be told by it."""
 OTHER_DC_ID = 204
 """The second one: accounts and files may live there, and clients are sent from one to the other."""
 DC_IDS = (DC_ID, OTHER_DC_ID)
-
-USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
-STANDINGS = ("member", "left", "banned", "waiting")
 
 
 class WorldError(Exception):
@@ -98,7 +94,7 @@ class World:
         self._by_invite: dict[str, int] = {}
         self._joined: defaultdict[int, dict[int, None]] = defaultdict(dict)
         for channel in self.channels.values():
-            channel.invite = channel.invite or self._invite(channel.id)
+            channel.invite = channel.invite or self.invite_hash(channel.id)
             self._index(channel)
 
     def _index(self, channel: Channel) -> None:
@@ -115,7 +111,7 @@ class World:
         text = f"{self.seed}/{account_id}/{peer}/{peer_id}".encode()
         return int.from_bytes(blake2b(text, digest_size=8, key=b"access hash").digest(), "little", signed=True) or 1
 
-    def _invite(self, channel_id: int, before: str = "") -> str:
+    def invite_hash(self, channel_id: int, before: str = "") -> str:
         """The hash of a channel's invite link, or of the one that follows another."""
         return blake2b(f"{self.seed}/{channel_id}/{before}".encode(), digest_size=8, key=b"invite").hexdigest()
 
@@ -158,76 +154,6 @@ class World:
         """Every file reference given out so far becomes void; messages read from now on carry new ones."""
         self.references += 1
         self.shelf.clear()
-
-    # Plans
-
-    def plan_posts(self, channel: Channel, drafts: Sequence[Callable[[int], Post]], at: int, *, silent: bool) -> Posted:
-        """Each draft makes its post from the id it gets; ids are never used twice, deleted or not."""
-        first = channel.top_ever + 1
-        posts = tuple(draft(first + index) for index, draft in enumerate(drafts))
-        return Posted(channel_id=channel.id, at=at, posts=posts, silent=silent)
-
-    def plan_growth(self, channel: Channel, count: int, at: int, *, silent: bool) -> Grown:
-        """Raises WorldError for a channel whose posts aren't made from a seed."""
-        if not channel.posts.can_make:
-            raise WorldError(f"channel {channel.id} was loaded: give its new posts a text")
-        return Grown(channel_id=channel.id, at=at, first=channel.top_ever + 1, count=count, silent=silent)
-
-    def plan_edit(
-        self,
-        channel: Channel,
-        post_id: int,
-        text: str,
-        at: int,
-        *,
-        entities: tuple[Entity, ...] = (),
-        hidden: bool = False,
-    ) -> Edited:
-        post = channel.posts.get(post_id)
-        if post is None or post.service:
-            raise WorldError(f"channel {channel.id} has no post {post_id} that could be edited")
-        return Edited(channel_id=channel.id, at=at, id=post_id, text=text, entities=entities, hidden=hidden)
-
-    def plan_delete(self, channel: Channel, ids: Iterable[int], at: int) -> Deleted:
-        """Only ids that exist; the others are gone already, as the service sees it."""
-        return Deleted(channel_id=channel.id, at=at, ids=tuple(sorted({i for i in ids if i in channel.posts})))
-
-    def check_username(self, username: str, of: int = 0) -> None:
-        """Raises WorldError when no channel can be called so, or another peer than `of` is."""
-        if not USERNAME.fullmatch(username):
-            raise WorldError(f"{username!r} is no username: 4 to 32 letters, digits and _, a letter first")
-        if self._by_name.get(username.lower(), of) != of:
-            raise WorldError(f"the username {username} is taken")
-
-    def plan_channel(
-        self, title: str, username: str | None, at: int, *, broadcast: bool, linked_id: int, first_id: int
-    ) -> Founded:
-        """Raises WorldError for a username that can't be had, or a channel that can't be linked to."""
-        if username is not None:
-            self.check_username(username)
-        if linked_id:
-            channel = self.channels.get(linked_id)
-            if channel is None or channel.linked_id or not channel.broadcast:
-                raise WorldError(f"channel {linked_id} isn't there, is a group, or has its discussion already")
-        channel_id = max(self.channels, default=1_000_000_000) + 1
-        return Founded(
-            channel_id=channel_id,
-            at=at,
-            title=title,
-            username=username,
-            invite=self._invite(channel_id),
-            broadcast=broadcast,
-            linked_id=linked_id,
-            first_id=first_id,
-        )
-
-    def plan_invite(self, channel: Channel, at: int) -> Altered:
-        """A new invite link; the one before is void."""
-        return Altered(channel_id=channel.id, at=at, invite=self._invite(channel.id, channel.invite))
-
-    def plan_letter(self, sender: int, receiver: int, **fields: Any) -> Sent:
-        mine, theirs = self.boxes[sender].top + 1, self.boxes[receiver].top + 1
-        return Sent(sender=sender, receiver=receiver, sender_message=mine, receiver_message=theirs, **fields)
 
     # Changes
 

@@ -9,7 +9,8 @@ from telethon.tl import types
 
 from sandbox import transport
 from sandbox.client import Sandbox
-from sandbox.transport import MAX_PACKET, MAX_UNSENT, Crowd, TransportError
+from sandbox.framing import MAX_PACKET, TransportError
+from sandbox.transport import MAX_UNSENT, Crowd
 from tests.sandbox.rawclient import (
     MIB,
     PING,

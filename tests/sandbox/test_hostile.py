@@ -18,10 +18,12 @@ import pytest
 from telethon.extensions import BinaryReader
 from telethon.tl import functions, types
 
-from sandbox import keys, session, transport
+from sandbox import keys, transport
 from sandbox.client import Sandbox
+from sandbox.connection import UNKNOWN_KEY
 from sandbox.envelope import CONTAINER, GZIP, RPC_RESULT
-from sandbox.transport import MAX_PACKET, MAX_UNSENT
+from sandbox.framing import MAX_PACKET
+from sandbox.transport import MAX_UNSENT
 from tests.sandbox.rawclient import (
     LAYER,
     MIB,
@@ -113,7 +115,7 @@ async def test_keys_made_by_the_dozen_push_out_strangers_and_nobody_else(
             await ask(client.set_client_dh(data))
             made.append(Sealer(client.auth_key, 1))
         connection.send(made[0].seal(PING))
-        assert await connection.read() == session.UNKNOWN_KEY
+        assert await connection.read() == UNKNOWN_KEY
         connection.send(made[-1].seal(PING))
         await connection.hear(made[-1], types.BadServerSalt)
 

@@ -29,6 +29,7 @@ from telethon.tl.alltlobjects import tlobjects
 from telethon.tl.tlobject import TLObject
 
 from sandbox import methods
+from sandbox.connection import Connection
 from sandbox.crypto import CipherError, ServerKey, unseal
 from sandbox.datacentre import DataCentre
 from sandbox.envelope import (
@@ -45,11 +46,11 @@ from sandbox.envelope import (
     read_object,
     unfold,
 )
+from sandbox.framing import MAX_PACKET, TransportError
 from sandbox.generate import Shape
 from sandbox.handshake import Handshake, HandshakeError
 from sandbox.keys import AuthKey
-from sandbox.session import Connection
-from sandbox.transport import MAX_PACKET, TransportError, Wire, recognise
+from sandbox.transport import Wire, recognise
 from tests.fuzz import fuzz
 from tests.sandbox import rawclient
 from tests.sandbox.rawclient import LAYER, KeyExchange, Sealer, initialised, packed
