@@ -30,6 +30,8 @@ _FOR_ANYBODY = ("help.", "auth.")
 _ABROAD = (*_FOR_ANYBODY, "upload.")
 """What a data centre does for those whose authorization was handed over to it; for all else it sends them home."""
 
+MAX_UNKNOWN = 1000
+"""Names of unknown methods that are counted one by one."""
 MAX_WRAPPERS = 16
 MAX_NAME = 100
 """Characters that are kept of each of a client's names for itself."""
@@ -133,6 +135,10 @@ class Counts:
         if method == "messages.getHistory":
             self.history[channel, account] += 1
 
+    def note_unknown(self, name: str) -> None:
+        """Anybody can ask for any of four billion constructors: of names there are many, not as many."""
+        self.unknown[name if name in self.unknown or len(self.unknown) < MAX_UNKNOWN else "and others"] += 1
+
     def reset(self) -> None:
         for counter in (self.by_account, self.history, self.floods, self.parallel, self.unknown):
             counter.clear()
@@ -170,7 +176,7 @@ class Dispatcher:
         name = self._names.get(type(request)) or self._names.setdefault(type(request), method_name(request))
         account = call.key.account_id
         channel = channel_of(request)
-        self.counts.note(account, name, channel)
+        self.counts.note(account, name, channel if channel in call.dc.world.channels else 0)
         if call.key.use.begin(call.connection):
             self.counts.parallel[account] += 1
         if self.one_connection_per_key and not call.key.refusal and call.key.use.others(call.connection):
@@ -205,7 +211,7 @@ class Dispatcher:
 
     def unknown(self, name: str, constructor: int) -> bytes:
         """Answer a method that isn't here, loudly: a test that needs it must not pass by luck."""
-        self.counts.unknown[name] += 1
+        self.counts.note_unknown(name)
         logger.error("unknown method %s (%#x): add it to sandbox/methods", name, constructor)
         return refusal(400, f"INPUT_METHOD_INVALID_{constructor}_0")
 

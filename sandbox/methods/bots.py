@@ -1,12 +1,26 @@
+import re
 from typing import Any
 
 from telethon.tl import functions
 
 from sandbox.dispatch import Call, Methods, RefusedError
 
+MAX_COMMANDS = 100
+DESCRIPTION_LENGTH = 256
+
 
 def set_bot_commands(call: Call, request: Any) -> bool:
-    call.dc.menus[_bot_of(call), request.lang_code] = list(request.commands)
+    bot = _bot_of(call)
+    if not re.fullmatch(r"([a-z]{2})?", request.lang_code):
+        raise RefusedError(400, "LANG_CODE_INVALID")
+    if len(request.commands) > MAX_COMMANDS:
+        raise RefusedError(400, "BOT_COMMANDS_TOO_MUCH")
+    for each in request.commands:
+        if not re.fullmatch(r"[a-z0-9_]{1,32}", each.command):
+            raise RefusedError(400, "BOT_COMMAND_INVALID")
+        if not 0 < len(each.description) <= DESCRIPTION_LENGTH:
+            raise RefusedError(400, "BOT_COMMAND_DESCRIPTION_INVALID")
+    call.dc.menus[bot, request.lang_code] = list(request.commands)
     return True
 
 

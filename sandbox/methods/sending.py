@@ -16,6 +16,7 @@ from sandbox.codec.updates import envelope
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.letters import Buttons, Letter
 from sandbox.methods import peers
+from sandbox.methods.upload import MAX_PARTS
 from sandbox.posts import Post
 from sandbox.world import Account
 
@@ -159,10 +160,10 @@ def _button(each: Any) -> tuple[str, str, str]:
 
 
 def _picture(call: Call, media: Any) -> str:
-    if type(media) is not types.InputMediaUploadedPhoto:
+    if type(media) is not types.InputMediaUploadedPhoto or type(media.file) is not types.InputFile:
         raise RefusedError(400, "MEDIA_INVALID")
     content = call.dc.uploads.pop((call.account.id, media.file.id), {})
-    if sorted(content) != list(range(media.file.parts)) or not content:
+    if not 0 < media.file.parts <= MAX_PARTS or sorted(content) != list(range(media.file.parts)):
         raise RefusedError(400, "FILE_PARTS_INVALID")
     whole = b"".join(content[part] for part in range(media.file.parts))
     if not whole.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):

@@ -19,8 +19,10 @@ from sandbox.posts import Post
 
 _MEGABYTE = 1024 * 1024
 MAX_PARTS = 16
-MAX_UPLOADS = 100
-"""Files on their way; the oldest is forgotten."""
+MAX_UPLOADED = 32 * _MEGABYTE
+"""Bytes of all files on their way; the oldest are forgotten."""
+_KEEPING = 1024
+"""Bytes that a part costs beside its own, rounded up."""
 _FILE_TYPES = {
     "application/pdf": types.storage.FilePdf,
     "audio/mpeg": types.storage.FileMp3,
@@ -67,14 +69,17 @@ def _letter(call: Call, location: Any) -> Letter | None:
 
 
 def save_file_part(call: Call, request: Any) -> bool:
-    """Kept until it is sent, a megabyte at most for each file."""
+    """Kept until it is sent, eight megabytes at most of each file."""
     if not 0 <= request.file_part < MAX_PARTS:
         raise RefusedError(400, "FILE_PART_INVALID")
     if not 0 < len(request.bytes) <= 512 * 1024:
         raise RefusedError(400, "FILE_PART_SIZE_INVALID")
-    call.dc.uploads.setdefault((call.account.id, request.file_id), {})[request.file_part] = request.bytes
-    while len(call.dc.uploads) > MAX_UPLOADS:
-        del call.dc.uploads[next(iter(call.dc.uploads))]
+    uploads = call.dc.uploads
+    uploads.setdefault((call.account.id, request.file_id), {})[request.file_part] = request.bytes
+    kept = sum(_KEEPING + len(part) for parts in uploads.values() for part in parts.values())
+    while kept > MAX_UPLOADED:
+        oldest = uploads.pop(next(iter(uploads)))
+        kept -= sum(_KEEPING + len(part) for part in oldest.values())
     return True
 
 

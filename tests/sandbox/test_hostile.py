@@ -15,15 +15,18 @@ from typing import Any
 
 import aiohttp
 import pytest
+from telethon import errors
 from telethon.extensions import BinaryReader
 from telethon.tl import functions, types
 
-from sandbox import keys, transport
+from sandbox import dispatch, keys, transport
 from sandbox.client import Sandbox
 from sandbox.connection import UNKNOWN_KEY
 from sandbox.envelope import CONTAINER, GZIP, RPC_RESULT
 from sandbox.framing import MAX_PACKET
+from sandbox.methods import upload
 from sandbox.transport import MAX_UNSENT
+from tests.sandbox.conftest import signed_in
 from tests.sandbox.rawclient import (
     LAYER,
     MIB,
@@ -118,6 +121,48 @@ async def test_keys_made_by_the_dozen_push_out_strangers_and_nobody_else(
         assert await connection.read() == UNKNOWN_KEY
         connection.send(made[-1].seal(PING))
         await connection.hear(made[-1], types.BadServerSalt)
+
+
+async def test_what_is_made_up_is_counted_within_bounds(dc: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "MAX_UNKNOWN", 3)
+    counts = dc.dc.dispatcher.counts
+    async with signed_in(dc) as client:
+        for number in range(1, 6):
+            peer = types.InputPeerChannel(number, 1)
+            with pytest.raises(errors.ChannelInvalidError):
+                await client.get_messages(peer, limit=1)
+        for unknown in (
+            functions.account.GetAccountTTLRequest(),
+            functions.account.GetAllSecureValuesRequest(),
+            functions.account.GetWebAuthorizationsRequest(),
+            functions.account.GetContactSignUpNotificationRequest(),
+            functions.account.GetGlobalPrivacySettingsRequest(),
+        ):
+            with pytest.raises(errors.RPCError, match="INPUT_METHOD_INVALID"):
+                await client(unknown)
+    assert (len(counts.unknown), counts.unknown["and others"]) == (4, 2)
+    assert set(counts.history) == {(0, dc.world.account("ann").id)}
+    assert sum(counts.history.values()) == 5
+    monkeypatch.undo()
+
+
+async def test_uploads_and_menus_are_held_within_bounds(dc: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "MAX_UPLOADED", 100_000)
+    async with signed_in(dc) as client, signed_in(dc, "sandbox_bot") as bot:
+        for number in range(10):
+            await client(functions.upload.SaveFilePartRequest(number, 0, bytes(30_000)))
+        assert [file for _, file in dc.dc.uploads] == [7, 8, 9]
+        scope, command = types.BotCommandScopeDefault(), types.BotCommand("start", "Begin")
+        for language, commands, error in (
+            ("english", [command], errors.LangCodeInvalidError),
+            ("en", [command] * 101, errors.BotCommandsTooMuchError),
+            ("en", [types.BotCommand("Start!", "Begin")], errors.BotCommandInvalidError),
+            ("en", [types.BotCommand("start", "x" * 257)], errors.BotCommandDescriptionInvalidError),
+        ):
+            with pytest.raises(error):
+                await bot(functions.bots.SetBotCommandsRequest(scope, language, commands))
+    assert dc.dc.menus == {}
+    monkeypatch.undo()
 
 
 # In a process of its own, with the real bounds

@@ -500,6 +500,7 @@ def test_a_connection_survives_any_sealed_packets(
     centre: Any, loop: asyncio.Runner, sent_bodies: Callable[[], st.SearchStrategy[bytes]], data: st.DataObject
 ) -> None:
     dc, alarm = centre
+    alarm.found.clear()
     key = fresh_key(dc)
     dc.keys.change(key, layer=data.draw(st.sampled_from([LAYER, 0])))
     client = Sealer(key.key, dc.salts.current(key))
@@ -513,6 +514,7 @@ def test_a_connection_survives_any_sealed_packets(
 @given(packets=st.lists(damaged(encrypted | unencrypted) | anything, max_size=3))
 def test_a_connection_survives_any_packets(centre: Any, loop: asyncio.Runner, packets: list[bytes]) -> None:
     dc, alarm = centre
+    alarm.found.clear()
     key = fresh_key(dc)
     loop.run(run(dc, [*packets, *(key.id + packet[8:] for packet in packets), Sealer(key.key, 1).seal(b"abcd")]))
     assert alarm.found == []
