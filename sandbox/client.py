@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from sandbox import ledger, traces
 from sandbox.control import Control
-from sandbox.datacentre import CODE_LIFETIME, DataCentre, shape_row
+from sandbox.datacentre import DataCentre, shape_row
 from sandbox.generate import Shape, ShapeError
 from sandbox.limits import USUAL
 from sandbox.state import State
@@ -36,7 +36,6 @@ class Sandbox:
         export: Path | str | None = None,
         state: Path | str | None = None,
         trace: Path | str | None = None,
-        code_lifetime: float = CODE_LIFETIME,
         switches: Switches | None = None,
         limits: bool = False,
         listen: tuple[str, int] = ("127.0.0.1", 0),
@@ -52,7 +51,6 @@ class Sandbox:
         if not 0 <= rate <= MAX_RATE:
             raise ShapeError(f"a rate of {rate} posts a second is not from 0 to {MAX_RATE:.0f}")
         self._rate = rate
-        self._code_lifetime = code_lifetime
         self._switches = switches
         self._limits = limits
         self._listen, self._control_at = listen, control
@@ -76,9 +74,7 @@ class Sandbox:
         switches = traces.load(self._trace) if self._trace else self._switches
         state = State.open(self._state, shape_row(self._shape)) if self._state else None
         try:
-            dc = DataCentre.build(
-                self._shape, state, rate=self._rate, code_lifetime=self._code_lifetime, switches=switches
-            )
+            dc = DataCentre.build(self._shape, state, rate=self._rate, switches=switches)
         except BaseException:
             if state:
                 state.close()
@@ -126,8 +122,11 @@ class Sandbox:
         return self.dc.session(self.world.account(account), key)[1]
 
     def code(self, phone: str) -> str:
-        """The sign-in code that waits for a phone number. Raises KeyError."""
-        return self.dc.logins.codes[phone.lstrip("+")].code
+        """The newest sign-in code that waits for a phone number. Raises KeyError."""
+        code = self.dc.logins.newest_code(phone.lstrip("+"))
+        if code is None:
+            raise KeyError(phone)
+        return code
 
     async def publish(
         self,

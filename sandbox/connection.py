@@ -4,10 +4,11 @@ import asyncio
 import logging
 import struct
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sandbox.crypto import CipherError, unseal
-from sandbox.dispatch import Call, RefusedError, refusal, unwrap
+from sandbox.dispatch import Call, RefusedError, Unwrapped, refusal, unwrap
 from sandbox.envelope import (
     EnvelopeError,
     Message,
@@ -22,7 +23,7 @@ from sandbox.faults import Rule
 from sandbox.framing import TransportError
 from sandbox.handshake import Handshake, HandshakeError
 from sandbox.keys import AuthKey
-from sandbox.session import Session
+from sandbox.session import Running, Session
 from sandbox.transport import Wire
 
 if TYPE_CHECKING:
@@ -118,13 +119,13 @@ class Connection:
 
     def _welcome(self, session: Session, message: Message) -> None:
         """A session begins with the first message whose salt is right."""
-        place = (session.key.id, session.id)
-        if place in self._sessions:
+        if session.place in self._sessions:
             return
-        self._sessions[place] = session
+        self._sessions[session.place] = session
         if len(self._sessions) > MAX_SESSIONS:
             self.dc.hub.leave(self._sessions.popitem(last=False)[1])
-        session.begin(message)
+        if self.dc.memory.begins(session.place):
+            session.begin(message)
 
     def _message(self, session: Session, message: Message) -> None:
         try:
@@ -146,27 +147,32 @@ class Connection:
             self._deadline.cancel()
         self._deadline = asyncio.get_running_loop().call_later(max(1, seconds), self.wire.abort)
 
-    def _unwrap(self, session: Session, wrapped: Any) -> tuple[Any, int]:
-        """The call inside the wrappers, with what they say noted on the key; and the id of its takeout session, if any.
+    def _unwrap(self, session: Session, call: Unwrapped) -> int:
+        """Note on the key what the wrappers say; the id of the call's takeout session, if any.
 
-        Raises RefusedError as `unwrap` does, and when no such takeout session is open.
+        Raises RefusedError when no such takeout session is open, and when a call that it waited for has failed.
         """
-        call = unwrap(wrapped)
         if call.takeout is not None and call.takeout != self.dc.logins.takeouts.get(session.key.id):
             raise RefusedError(400, "TAKEOUT_INVALID")
+        if any(session.has_failed(request_id) for request_id in call.after):
+            raise RefusedError(400, "MSG_WAIT_FAILED")
         if call.device:
             # Clients say this once per key, not once per session: it has to be kept with the key.
             layer, now = call.layer or session.key.layer, self.dc.clock.seconds()
             self.dc.keys.change(session.key, layer=layer, wants_updates=not call.quiet, device=call.device, active=now)
         elif call.quiet:
             session.quiet = True
-        return call.request, call.takeout or 0
+        return call.takeout or 0
 
     def _call(self, session: Session, message: Message, wrapped: Any) -> None:
-        if session.repeat(message.id):
+        if message.id in session.running or session.repeat(message.id):
             return
         try:
-            request, takeout = self._unwrap(session, wrapped)
+            unwrapped = unwrap(wrapped)
+            if first := next((each for each in unwrapped.after if each in session.running), None):
+                self._hold(session, first, message, wrapped)
+                return
+            takeout = self._unwrap(session, unwrapped)
         except RefusedError as fault:
             session.answer(message.id, refusal(fault.code, fault.message))
             return
@@ -174,21 +180,20 @@ class Connection:
             session.answer(message.id, refusal(400, "CONNECTION_NOT_INITED"))
             return
         self._called_with[session.key.id] = session.key
-        account = None if session.key.refusal else self.dc.world.accounts.get(session.key.account_id)
-        call = Call(dc=self.dc, key=session.key, connection=self, maybe_account=account, takeout=takeout)
+        call, request = self._caller(session, takeout), unwrapped.request
         fate = self.dc.dispatcher.admit(call, request)
         # As with the real service, a new session hears updates only from its first API call on.
         self.dc.hub.listen(session)
-        if fate is None:
-            self._finish(session, message, call, request)
-        elif isinstance(fate, Rule):
+        if isinstance(fate, Rule):
             self._suffer(session, message, call, request, fate)
         else:
-            session.answer(message.id, fate)
-            session.key.use.end(self)
+            self._finish(session, message, self.dc.dispatcher.answer(call, request) if fate is None else fate)
 
-    def _finish(self, session: Session, message: Message, call: Call, request: Any) -> None:
-        answer = self.dc.dispatcher.answer(call, request)
+    def _caller(self, session: Session, takeout: int) -> Call:
+        account = None if session.key.refusal else self.dc.world.accounts.get(session.key.account_id)
+        return Call(dc=self.dc, key=session.key, connection=self, maybe_account=account, takeout=takeout)
+
+    def _finish(self, session: Session, message: Message, answer: bytes) -> None:
         session.key.use.end(self)
         session.answer(message.id, answer)
         self.dc.hub.listen(session)  # signing in or out changes whose updates come here
@@ -199,16 +204,15 @@ class Connection:
 
     def _suffer(self, session: Session, message: Message, call: Call, request: Any, rule: Rule) -> None:
         def happen() -> None:
+            late = replace(call, maybe_account=self._caller(session, call.takeout).maybe_account)
             if rule.drop:
                 self.wire.abort()
             elif rule.lose:
-                self.dc.dispatcher.answer(call, request)
+                session.keep(message.id, self.dc.dispatcher.answer_late(late, request))
                 self.wire.abort()
-            elif rule.error:
-                session.key.use.end(self)
-                session.answer(message.id, refusal(*rule.error))
             else:
-                self._finish(session, message, call, request)
+                answer = refusal(*rule.error) if rule.error else self.dc.dispatcher.answer_late(late, request)
+                self._finish(session, message, answer)
 
         if not rule.delay:
             happen()
@@ -219,8 +223,50 @@ class Connection:
         session.acknowledge(message)
 
         def wake() -> None:
-            self._delayed.discard(handle)
+            running = session.running.pop(message.id)
+            self._delayed.discard(timer)
             happen()
+            running.done()
 
-        handle = asyncio.get_running_loop().call_later(rule.delay, wake)
-        self._delayed.add(handle)
+        timer = asyncio.get_running_loop().call_later(rule.delay, wake)
+        session.running[message.id] = Running(timer)
+        self._delayed.add(timer)
+
+    def _hold(self, session: Session, first: int, message: Message, wrapped: Any) -> None:
+        """Carry out a call when another, which is still running, is done."""
+        if len(session.running) >= MAX_DELAYED:
+            self.wire.abort()
+            return
+        held = Running()
+
+        def go_on() -> None:
+            if session.running.pop(message.id, None) is held:
+                self._call(session, message, wrapped)
+                again = session.running.get(message.id)
+                if again:
+                    again.then += held.then
+                else:
+                    held.done()
+
+        session.running[first].then.append(go_on)
+        session.running[message.id] = held
+
+    def drop_call(self, session: Session, request_id: int) -> Running | None:
+        """Don't carry out a call that is held back; None if there was none."""
+        running = session.running.pop(request_id, None)
+        if running and running.timer:
+            running.timer.cancel()
+            self._delayed.discard(running.timer)
+            session.key.use.end(self)
+        return running
+
+    def destroy(self, key: AuthKey, session_id: int) -> bool:
+        """Forget a session of a key, over whichever connections it came; whether it was known."""
+        place = (key.id, session_id)
+        others = (connection for _, connection in self.dc.doors.connections.values() if connection)
+        for connection in {self, *others}:
+            if session := connection._sessions.pop(place, None):  # noqa: SLF001 - its own kind
+                self.dc.hub.leave(session)
+                for request_id in list(session.running):
+                    connection.drop_call(session, request_id)
+        return self.dc.memory.forget(place)

@@ -228,10 +228,10 @@ async def reset_requests(request: web.Request) -> web.Response:
 @routes.get("/codes/{phone}")
 async def show_code(request: web.Request) -> web.Response:
     phone = request.match_info["phone"].lstrip("+")
-    sent = request.app[DC].logins.codes.get(phone)
-    if sent is None:
+    code = request.app[DC].logins.newest_code(phone)
+    if code is None:
         raise ProblemError(f"no code waits for {phone}; auth.sendCode makes one", HTTPStatus.NOT_FOUND)
-    return web.json_response({"phone": phone, "code": sent.code})
+    return web.json_response({"phone": phone, "code": code})
 
 
 @routes.get("/sessions/{account}")
@@ -254,7 +254,8 @@ async def revoke(request: web.Request) -> web.Response:
     body = await _read(request, bodies.RevokeBody)
     dc = request.app[DC]
     account = dc.world.account(request.match_info["account"])
-    keys = [key for key in dc.keys.of(account.id) if not key.refusal and body.key in ("", key.name)]
+    known = dc.keys.of(account.id) + dc.keys.waiting_for(account.id)
+    keys = [key for key in known if not key.refusal and body.key in ("", key.name)]
     for key in keys:
         dc.revoke(key, body.error)
     return web.json_response({"account": account.id, "revoked": len(keys)})

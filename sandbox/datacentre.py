@@ -23,6 +23,7 @@ from sandbox.hub import Hub
 from sandbox.keys import AuthKey, Json, Keyring
 from sandbox.letters import Letter
 from sandbox.logins import Logins, LoginToken
+from sandbox.memory import Memory
 from sandbox.posts import Entity, Post
 from sandbox.rate import SteadyRate
 from sandbox.salts import Salts
@@ -30,7 +31,6 @@ from sandbox.state import State, StateError
 from sandbox.switches import Switches
 from sandbox.world import Account, World
 
-CODE_LIFETIME = 300.0
 GENERATION = 3
 """Counted up when the same shape gives another world, so that an older state directory isn't read as one of it."""
 
@@ -44,7 +44,6 @@ class DataCentre:
         state: State | None,
         *,
         rate: float = 0.0,
-        code_lifetime: float = CODE_LIFETIME,
         switches: Switches | None = None,
     ) -> None:
         self.shape = shape
@@ -57,8 +56,9 @@ class DataCentre:
         self.menus: dict[tuple[int, str], list[Any]] = {}
         """A bot's commands by its id and the language; a restart forgets them."""
         self.hub = Hub(self.world)
+        self.memory = Memory()
         self.dispatcher = Dispatcher(methods.ALL, self.clock)
-        self.logins = Logins(self.clock, code_lifetime)
+        self.logins = Logins(self.clock)
         self.switches = switches or Switches()
         self.doors = Doors(partial(Connection, self))
         self.published = 0
@@ -79,6 +79,7 @@ class DataCentre:
                     dc.keys.load(row)
                 except (ValueError, TypeError) as error:
                     raise StateError(f"the saved auth keys can't be read ({error}): delete the directory") from error
+            dc.keys.settle()
             state.compact_keys(dc.keys.rows())
             _ = dc.server_key  # read or written now, not in the middle of a client's key exchange
             for change in state.saved_changes():
@@ -99,8 +100,10 @@ class DataCentre:
         return next(iter(self.doors)).port
 
     async def open(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen and publish from now on; the second id gets any free port. Raises NotLoopbackError, OSError."""
-        await self.doors.open(host, port)
+        """Listen and publish from now on; see `Doors.open`. Raises NotLoopbackError, StateError, OSError."""
+        await self.doors.open(host, port, self._state.ports() if self._state else {})
+        if self._state:
+            self._state.save_ports({door.dc_id: door.port for door in self.doors})
         self._publisher.start()
 
     async def close(self) -> None:
@@ -143,6 +146,7 @@ class DataCentre:
     def _forget(self, key: AuthKey) -> None:
         self.hub.hush(key)
         self.logins.takeouts.pop(key.id, None)
+        self.logins.drop_tokens(key)
 
     def accept_token(self, token: bytes, account: Account) -> LoginToken:
         """Let the key in that shows this QR token, as if the account had scanned it. Raises LoginError."""

@@ -88,6 +88,8 @@ class Unwrapped:
     """As initConnection named it."""
     takeout: int | None = None
     """The id of the takeout session it came in."""
+    after: tuple[int, ...] = ()
+    """Messages that must have been carried out before."""
 
 
 def unwrap(request: Any) -> Unwrapped:
@@ -106,8 +108,10 @@ def unwrap(request: Any) -> Unwrapped:
             case functions.InitConnectionRequest() as init:
                 names = (name[:MAX_NAME] for name in (init.device_model, init.system_version, init.app_version))
                 found.device = Device(init.api_id, *names)
-            case functions.InvokeAfterMsgRequest() | functions.InvokeAfterMsgsRequest():
-                pass
+            case functions.InvokeAfterMsgRequest(msg_id=before):
+                found.after += (before,)
+            case functions.InvokeAfterMsgsRequest(msg_ids=before):
+                found.after += tuple(before)
             case _:
                 return found
         found.request = found.request.query
@@ -182,19 +186,28 @@ class Dispatcher:
         if self.one_connection_per_key and not call.key.refusal and call.key.use.others(call.connection):
             logger.warning("account %d: its key is used over two connections, and dies", account)
             call.dc.revoke(call.key, "AUTH_KEY_DUPLICATED")
-        code = _REVOKED.get(call.key.refusal, 401)
-        if call.key.refusal and (code != 401 or not name.startswith(_FOR_ANYBODY)):
-            return refusal(code, call.key.refusal)
-        # Keys that were minted elsewhere than at home, for a test's own ends, aren't held to this.
-        home = call.maybe_account.dc_id if call.maybe_account and call.key.parent else call.key.dc_id
-        if home != call.key.dc_id and not name.startswith(_ABROAD):
-            return refusal(303, f"USER_MIGRATE_{home}")
+        if barred := self._barred(call, name):
+            return barred
         now = self._clock.moment()
         rule = self.faults.strike(name, account, channel, now) if self.faults.rules else None
         if rule is None and self.limits.rules and (wait := self.limits.ask(account, name, now)):
             self.counts.floods[account, name] += 1
             return refusal(420, f"FLOOD_WAIT_{wait}")
         return rule
+
+    def _barred(self, call: Call, name: str) -> bytes | None:
+        """The refusal of whoever asks: its key was revoked, or it asks the wrong data centre."""
+        code = _REVOKED.get(call.key.refusal, 401)
+        if call.key.refusal and (code != 401 or not name.startswith(_FOR_ANYBODY)):
+            return refusal(code, call.key.refusal)
+        home = call.maybe_account.dc_id if call.maybe_account else call.key.dc_id
+        if home != call.key.dc_id and not name.startswith(_ABROAD):
+            return refusal(303, f"USER_MIGRATE_{home}")
+        return None
+
+    def answer_late(self, call: Call, request: Any) -> bytes:
+        """The same for a call that was admitted a while ago: its key may have been revoked since."""
+        return self._barred(call, method_name(request)) or self.answer(call, request)
 
     def answer(self, call: Call, request: Any) -> bytes:
         """The finished answer, refusals included."""

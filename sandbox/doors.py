@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -59,11 +59,21 @@ class Doors:
     def find(self, dc_id: int) -> Door:
         return next(door for door in self._doors if door.dc_id == dc_id)
 
-    async def open(self, host: str, port: int) -> None:
-        """Begin to listen; the second data centre takes any free port. Raises NotLoopbackError, OSError."""
+    async def open(self, host: str, port: int, earlier: Mapping[int, int]) -> None:
+        """Begin to listen: the first data centre at this port, the second at any.
+
+        "Any" (0 for the first) is the one it had `earlier`, by data-centre id, if that is free: clients come back to
+        it. Raises NotLoopbackError, OSError.
+        """
         for door in self._doors:
-            taken = port if door is self._doors[0] else 0
-            door.server = await asyncio.start_server(partial(self._accept, door.dc_id), loopback(host), taken)
+            asked = port if door is self._doors[0] else 0
+            listen = partial(asyncio.start_server, partial(self._accept, door.dc_id), loopback(host))
+            try:
+                door.server = await listen(asked or earlier.get(door.dc_id, 0))
+            except OSError:
+                if asked:
+                    raise
+                door.server = await listen(0)
             door.address, door.port = door.server.sockets[0].getsockname()[:2]
 
     async def close(self) -> None:

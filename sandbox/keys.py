@@ -162,6 +162,15 @@ class Keyring:
             if len(self._strangers) > MAX_STRANGERS:
                 del self._keys[self._strangers.popitem(last=False)[0]]
 
+    def settle(self) -> None:
+        """After loading: what was handed over ends with whom it came from, though a kill came between the two rows."""
+        for key in self._keys.values():
+            giver = self._keys.get(bytes.fromhex(key.parent)) if key.parent else None
+            if key.parent and (giver is None or giver.account_id != key.account_id or giver.refusal):
+                key.refusal = giver.refusal if giver else ""
+                key.account_id = key.account_id if key.refusal else 0
+                key.parent = key.parent if key.refusal else ""
+
     def rows(self) -> list[Json]:
         return [key.row() for key in self._keys.values()]
 
@@ -191,7 +200,7 @@ class Keyring:
         """A key bound to an account; with a name, the same one each time unless it was revoked."""
         if name:
             for key in self.of(account_id):
-                if key.name == name and not key.refusal:
+                if (key.name, key.dc_id) == (name, dc_id) and not key.refusal:
                     return key
         # A first byte of 0 would be dropped by clients that keep keys as numbers.
         return self.add(b"\x80" + secrets.token_bytes(KEY_BYTES - 1), account_id, name, dc_id=dc_id, at=at)

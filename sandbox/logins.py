@@ -12,6 +12,8 @@ from sandbox.keys import AuthKey
 from sandbox.srp import Challenge, Verifier, make_verifier
 from sandbox.world import Account
 
+CODE_LIFETIME = 300.0
+"""Seconds that a sign-in code is good."""
 TOKEN_LIFETIME = 30.0
 """Seconds that a QR code can be scanned, as with the service."""
 HANDOVER_LIFETIME = 60.0
@@ -59,13 +61,12 @@ class _Handover:
 class Logins:
     """Nothing of it outlives a restart: clients begin anew."""
 
-    def __init__(self, clock: Clock, code_lifetime: float) -> None:
-        self.codes: OrderedDict[str, LoginCode] = OrderedDict()
-        """By phone number."""
+    def __init__(self, clock: Clock) -> None:
+        self._codes: OrderedDict[tuple[str, bytes], LoginCode] = OrderedDict()
+        """By phone number and the key that asked: a code is good for no other."""
         self.takeouts: dict[bytes, int] = {}
         """Open takeout sessions, by the key's id."""
         self._clock = clock
-        self._code_lifetime = code_lifetime
         self._verifiers: dict[int, tuple[str, Verifier]] = {}
         self._challenges: OrderedDict[int, tuple[int, str, Challenge]] = OrderedDict()
         self._tokens: OrderedDict[bytes, LoginToken] = OrderedDict()
@@ -73,23 +74,32 @@ class Logins:
 
     # Codes
 
-    def send_code(self, phone: str, *, again: bool = False) -> LoginCode:
-        """A new code; the one before is void."""
+    def send_code(self, key: AuthKey, phone: str, *, again: bool = False) -> LoginCode:
+        """A new code; the one that this key asked for before is void, others' stay."""
         now = self._clock.moment()
-        for other in [number for number, sent in self.codes.items() if sent.expires <= now]:
-            del self.codes[other]
+        for old in [place for place, sent in self._codes.items() if sent.expires <= now]:
+            del self._codes[old]
         code = f"{secrets.randbelow(90_000) + 10_000}"
-        sent = LoginCode(code, secrets.token_hex(9), now + self._code_lifetime, again)
-        self.codes.pop(phone, None)
-        _keep(self.codes, phone, sent)
+        sent = LoginCode(code, secrets.token_hex(9), now + CODE_LIFETIME, again)
+        self.drop_code(key, phone)
+        _keep(self._codes, (phone, key.id), sent)
         return sent
 
-    def code(self, phone: str, code_hash: str) -> LoginCode:
-        """The code that waits for a phone. Raises LoginError when there is none of this hash, or no more."""
-        sent = self.codes.get(phone)
+    def code(self, key: AuthKey, phone: str, code_hash: str) -> LoginCode:
+        """The code that waits for a phone. Raises LoginError when the key has none of this hash, or no more."""
+        sent = self._codes.get((phone, key.id))
         if sent is None or sent.hash != code_hash or self._clock.moment() >= sent.expires:
             raise LoginError("PHONE_CODE_EXPIRED")
         return sent
+
+    def drop_code(self, key: AuthKey, phone: str) -> None:
+        self._codes.pop((phone, key.id), None)
+
+    def newest_code(self, phone: str) -> str | None:
+        """What the phone would show: the last code it was sent; None while none waits."""
+        now = self._clock.moment()
+        sent = (sent for (number, _), sent in reversed(self._codes.items()) if number == phone and sent.expires > now)
+        return next((each.code for each in sent), None)
 
     # Passwords
 
@@ -130,12 +140,16 @@ class Logins:
 
     def new_token(self, key: AuthKey, except_ids: Iterable[int]) -> LoginToken:
         """A token to show; `expires` is by the clock's moments. The ones that the key showed before are void."""
-        for old in [token for token, row in self._tokens.items() if row.key is key]:
-            del self._tokens[old]
+        self.drop_tokens(key)
         expires = self._clock.moment() + TOKEN_LIFETIME
         made = LoginToken(secrets.token_bytes(32), key, expires, frozenset(except_ids))
         _keep(self._tokens, made.token, made)
         return made
+
+    def drop_tokens(self, key: AuthKey) -> None:
+        """What the key shows is void: it signs in or out in another way."""
+        for token in [token for token, row in self._tokens.items() if row.key is key]:
+            del self._tokens[token]
 
     def token(self, token: bytes) -> LoginToken:
         """Raises LoginError for a token that isn't known, or isn't good any more."""

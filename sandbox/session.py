@@ -1,8 +1,10 @@
-"""One MTProto session: what is sent in it, what it remembers of that, and MTProto's own messages."""
+"""One MTProto session: what is sent in it, and MTProto's own messages."""
 
+import asyncio
 import secrets
 import struct
-from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from telethon.tl import functions, types
@@ -10,18 +12,35 @@ from telethon.tl import functions, types
 from sandbox.crypto import seal
 from sandbox.envelope import Message, rpc_result
 from sandbox.keys import AuthKey
+from sandbox.memory import Place
 
 if TYPE_CHECKING:
     from sandbox.connection import Connection
 
-MAX_REMEMBERED = 32
-REMEMBERED_BYTES = 32 * 1024
+_RPC_ERROR = types.RpcError.CONSTRUCTOR_ID.to_bytes(4, "little")
+MAX_ASKED = 8192
+"""Messages whose states one question may ask for, as the service has it."""
+MAX_REPEATED = 100
+"""Of them, those that are answered once more at once."""
 _SILENT = tuple(
     getattr(types, name)
     for name in ("MsgsAck", "MsgsStateInfo", "MsgsAllInfo", "MsgDetailedInfo", "MsgNewDetailedInfo", "HttpWait")
     if hasattr(types, name)
 )
 """What a client says without waiting for an answer."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A call that is held back: by a fault until its timer ends, or until another call is done."""
+
+    timer: asyncio.TimerHandle | None = None
+    then: list[Callable[[], None]] = field(default_factory=list)
+    """What waits for it."""
+
+    def done(self) -> None:
+        for go_on in self.then:
+            go_on()
 
 
 class Session:
@@ -35,8 +54,13 @@ class Session:
         """The account whose updates come here; 0 until the first API call of a signed-in key."""
         self.quiet = False
         """A call came wrapped in invokeWithoutUpdates: this session is for errands."""
+        self.running: dict[int, Running] = {}
+        """Calls that are held back, by their message ids."""
         self._sent = 0
-        self._answers: OrderedDict[int, bytes] = OrderedDict()
+
+    @property
+    def place(self) -> Place:
+        return self.key.id, self.id
 
     def send(self, body: bytes, *, answer: bool, content: bool = True) -> None:
         seq = self._sent * 2 + content
@@ -57,16 +81,22 @@ class Session:
 
     def answer(self, request_id: int, result: bytes) -> None:
         """Send a request's result, and keep it for a while in case the request comes again."""
+        self.send(self.keep(request_id, result), answer=True)
+
+    def keep(self, request_id: int, result: bytes) -> bytes:
+        """Remember a request's result as the answer to it; that answer."""
         body = rpc_result(request_id, result)
-        if len(body) <= REMEMBERED_BYTES:
-            self._answers[request_id] = body
-            if len(self._answers) > MAX_REMEMBERED:
-                self._answers.popitem(last=False)
-        self.send(body, answer=True)
+        self.connection.dc.memory.keep(self.place, request_id, body)
+        return body
+
+    def has_failed(self, request_id: int) -> bool:
+        """Whether a request is remembered as refused."""
+        body = self.connection.dc.memory.answer(self.place, request_id) or b""
+        return bool(body[12:16] == _RPC_ERROR)
 
     def repeat(self, request_id: int) -> bool:
         """Answer a repeated request from memory; False when it isn't remembered."""
-        body = self._answers.get(request_id)
+        body = self.connection.dc.memory.answer(self.place, request_id)
         if body is not None:
             self.send(body, answer=True)
         return body is not None
@@ -106,14 +136,26 @@ class Session:
                 salts = self.connection.dc.salts.future(self.key, message.id, request.num)
                 self.send(salts, answer=True, content=False)
             case types.MsgsStateReq():
-                states = bytes(4 if self.repeat(request_id) else 1 for request_id in request.msg_ids[:100])
-                self._say(types.MsgsStateInfo(message.id, states))
+                asked = request.msg_ids[:MAX_ASKED]
+                for request_id in asked[:MAX_REPEATED]:
+                    self.repeat(request_id)
+                self._say(types.MsgsStateInfo(message.id, bytes(self._state(request_id) for request_id in asked)))
             case types.MsgResendReq():
                 pass  # pushes are not kept: a client that lost one asks for a difference
             case functions.DestroySessionRequest():
-                self._say(types.DestroySessionNone(request.session_id))
+                known = self.connection.destroy(self.key, request.session_id)
+                self._say((types.DestroySessionOk if known else types.DestroySessionNone)(request.session_id))
             case functions.RpcDropAnswerRequest():
-                self.answer(message.id, bytes(types.RpcAnswerUnknown()))
+                dropped = self.connection.drop_call(self, request.req_msg_id)
+                self.answer(message.id, bytes(types.RpcAnswerDroppedRunning() if dropped else types.RpcAnswerUnknown()))
+                if dropped:
+                    dropped.done()
             case _:
                 return isinstance(request, _SILENT)
         return True
+
+    def _state(self, request_id: int) -> int:
+        """Of a message: 4 for received (with 64: and answered, with 32: but not yet), 1 for nothing known."""
+        if self.connection.dc.memory.answer(self.place, request_id) is not None:
+            return 4 | 64
+        return 4 | 32 if request_id in self.running else 1

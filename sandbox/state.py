@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, get_args
+from typing import Annotated, Any, BinaryIO, get_args
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from sandbox.changes import Change
 from sandbox.crypto import ServerKey
@@ -22,6 +22,7 @@ LOCK_PATIENCE = 10.0
 """Seconds to wait for a predecessor that is just ending."""
 
 _KINDS: dict[str, TypeAdapter[Change]] = {kind.__name__.lower(): TypeAdapter(kind) for kind in get_args(Change)}
+_PORTS = TypeAdapter(dict[int, Annotated[int, Field(ge=1, le=65535)]])
 
 
 class StateError(Exception):
@@ -104,6 +105,19 @@ class State:
         except (OSError, ValueError) as error:
             raise StateError(f"{file} is damaged ({error}): delete the state directory") from error
         return key
+
+    def ports(self) -> dict[int, int]:
+        """By data-centre id, where clients found it last time."""
+        file = self._folder / "ports.json"
+        if not file.exists():
+            return {}
+        try:
+            return _PORTS.validate_json(file.read_bytes())
+        except ValueError as error:
+            raise StateError(f"{file} is damaged: delete it") from error
+
+    def save_ports(self, ports: dict[int, int]) -> None:
+        _write_private(self._folder / "ports.json", json.dumps(ports).encode())
 
     def saved_keys(self) -> Iterator[Json]:
         yield from self._rows("keys.jsonl")

@@ -25,10 +25,10 @@ def refusing() -> Iterator[None]:
         raise RefusedError(400, str(error)) from error
 
 
-def _phone(text: str) -> str:
+def _phone(text: str, code: int = 406) -> str:
     digits = re.sub(r"[\s()+-]", "", text)
     if not (digits.isdecimal() and digits.isascii() and 7 <= len(digits) <= 15):
-        raise RefusedError(400, "PHONE_NUMBER_INVALID")
+        raise RefusedError(code, "PHONE_NUMBER_INVALID")
     return digits
 
 
@@ -45,7 +45,7 @@ def send_code(call: Call, request: Any) -> Any:
     """Any well-formed number gets a code, as with the service: it doesn't tell who has an account."""
     phone = _phone(request.phone_number)
     _at_home(call, call.dc.world.with_phone(phone), "PHONE_MIGRATE")
-    return _sent(call.dc.logins.send_code(phone))
+    return _sent(call.dc.logins.send_code(call.key, phone))
 
 
 def _sent(code: LoginCode) -> Any:
@@ -64,12 +64,12 @@ def resend_code(call: Call, request: Any) -> Any:
     """A new code with a hash of its own, once."""
     if _waiting(call, request).sent_again:
         raise RefusedError(406, "SEND_CODE_UNAVAILABLE")
-    return _sent(call.dc.logins.send_code(_phone(request.phone_number), again=True))
+    return _sent(call.dc.logins.send_code(call.key, _phone(request.phone_number), again=True))
 
 
 def cancel_code(call: Call, request: Any) -> bool:
     _waiting(call, request)
-    del call.dc.logins.codes[_phone(request.phone_number)]
+    call.dc.logins.drop_code(call.key, _phone(request.phone_number))
     return True
 
 
@@ -78,11 +78,11 @@ def _waiting(call: Call, request: Any) -> LoginCode:
     if not request.phone_code_hash:
         raise RefusedError(400, "PHONE_CODE_HASH_EMPTY")
     with refusing():
-        return call.dc.logins.code(phone, request.phone_code_hash)
+        return call.dc.logins.code(call.key, phone, request.phone_code_hash)
 
 
 def sign_in(call: Call, request: Any) -> Any:
-    phone = _phone(request.phone_number)
+    phone = _phone(request.phone_number, 400)
     if not request.phone_code:
         raise RefusedError(400, "PHONE_CODE_EMPTY")
     sent = _waiting(call, request)
@@ -92,8 +92,9 @@ def sign_in(call: Call, request: Any) -> Any:
     if account is None:
         return types.auth.AuthorizationSignUpRequired()
     _at_home(call, account, "PHONE_MIGRATE")
-    del call.dc.logins.codes[phone]
-    return _let_in(call, account)
+    answer = _let_in(call, account)  # while the password is still to come, the code stays good
+    call.dc.logins.drop_code(call.key, phone)
+    return answer
 
 
 # The second factor
@@ -114,6 +115,7 @@ def check_password(call: Call, request: Any) -> Any:
         raise RefusedError(400, "PASSWORD_EMPTY" if account.password else "PASSWORD_HASH_INVALID")
     with refusing():
         call.dc.logins.check_password(account, request.password.srp_id, request.password.A, request.password.M1)
+    call.dc.logins.drop_code(call.key, account.phone)
     return _authorise(call, account)
 
 
@@ -178,8 +180,11 @@ def import_login_token(call: Call, request: Any) -> Any:
 
 
 def accept_login_token(call: Call, request: Any) -> Any:
-    with refusing():
+    try:
         found = call.dc.accept_token(request.token, call.user)
+    except LoginError as error:  # this method alone has the X
+        said = str(error)
+        raise RefusedError(400, "AUTH_TOKEN_INVALIDX" if said == "AUTH_TOKEN_INVALID" else said) from error
     return authorization(found.key, current=False)
 
 
@@ -241,8 +246,10 @@ def export_authorization(call: Call, request: Any) -> Any:
 def import_authorization(call: Call, request: Any) -> Any:
     with refusing():
         giver = call.dc.logins.take_over(request.id, request.bytes, call.key.dc_id)
-    root = "" if giver.root == call.key.id.hex() else giver.root  # what comes back to where it came from is its own
-    return _authorise(call, call.dc.world.accounts[giver.account_id], root)
+    account = call.dc.world.accounts[giver.account_id]
+    # What comes back to where it came from is its own, as is what follows its account to a new home.
+    own = giver.root == call.key.id.hex() or account.dc_id == call.key.dc_id
+    return _authorise(call, account, "" if own else giver.root)
 
 
 HANDLERS: Methods = {

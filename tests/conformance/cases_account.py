@@ -98,7 +98,7 @@ async def another_session_scans_a_qr_code_within_thirty_seconds(stage: Stage) ->
     assert (await client(bring(qr.token))).token == qr.token  # nobody has scanned it yet
     old = qr.token
     await qr.recreate()
-    await refuses(ann, errors.AuthTokenInvalidError, accept(old), accept(b"nonsense"))
+    await refuses(ann, errors.AuthTokenInvalidxError, accept(old), accept(b"nonsense"))
     await stage.control.post("/clock", leap=28)
     assert (await ann(accept(qr.token))).device_model
     assert await soon(heard)

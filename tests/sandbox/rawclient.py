@@ -75,8 +75,12 @@ class Sealer:
     def new_session(self) -> None:
         self._state.id = secrets.randbits(62)
 
-    def seal(self, body: bytes) -> bytes:
-        return self._state.encrypt_message_data(message(body))
+    def seal(self, body: bytes, number: int | None = None) -> bytes:
+        return self._state.encrypt_message_data(message(body, number))
+
+    @property
+    def session_id(self) -> int:
+        return self._state.id
 
     def open(self, packet: bytes) -> bytes:
         """The body of what the server sealed."""

@@ -1,7 +1,9 @@
 """Second factors, QR codes, two data centres, and sessions that end from elsewhere."""
 
 import asyncio
+import socket
 
+import aiohttp
 import pytest
 from telethon import TelegramClient, errors, functions, types
 from telethon.crypto import rsa
@@ -12,7 +14,7 @@ from telethon.sessions import StringSession
 from sandbox.client import Sandbox
 from sandbox.srp import Challenge, make_verifier
 from sandbox.state import StateError
-from tests.sandbox.conftest import Connect, hear, soon
+from tests.sandbox.conftest import Connect, hear, signed_in, soon
 
 PHONE = "+9996620000"
 
@@ -117,7 +119,7 @@ async def test_a_qr_code_that_is_scanned_signs_in(dc: Sandbox, connect: Connect)
     accepted = await phone(functions.auth.AcceptLoginTokenRequest(shown.token))
     assert isinstance(accepted, types.Authorization)
     assert (await task).username == "ann"
-    with pytest.raises(errors.AuthTokenInvalidError):
+    with pytest.raises(errors.AuthTokenInvalidxError):
         await phone(functions.auth.AcceptLoginTokenRequest(shown.token))
 
 
@@ -130,7 +132,7 @@ async def test_a_qr_code_expires_and_can_be_made_anew(dc: Sandbox, connect: Conn
         await phone(functions.auth.AcceptLoginTokenRequest(old))
     await shown.recreate()
     assert shown.token != old
-    with pytest.raises(errors.AuthTokenInvalidError):
+    with pytest.raises(errors.AuthTokenInvalidxError):
         await phone(functions.auth.AcceptLoginTokenRequest(old))
     await phone(functions.auth.AcceptLoginTokenRequest(shown.token))
     with pytest.raises(errors.AuthTokenAlreadyAcceptedError):
@@ -484,3 +486,54 @@ async def test_a_client_whose_clock_is_minutes_wrong_is_put_right_and_signs_in_b
     shown, task = await waiting(client)
     dc.dc.accept_token(shown.token, dc.world.account("ann"))
     assert (await task).username == "ann"
+
+
+async def test_a_session_whose_account_moves_is_sent_after_it(dc: Sandbox, connect: Connect) -> None:
+    client = await connect("ann")
+    await client.get_me()
+    before = dc.session("ann", "mine")
+    dc.dc.secure(dc.world.account("ann"), dc_id=204)
+    with pytest.raises(errors.UserMigrateError) as refusal:
+        await client._sender.send(functions.updates.GetStateRequest())  # the client itself would follow
+    assert refusal.value.new_dc == 204
+    moved = StringSession(dc.session("ann", "mine"))
+    assert (moved.dc_id, StringSession(before).dc_id) == (204, 203)
+    async with signed_in(dc) as there:
+        assert (await there.get_me()).username == "ann"
+        listed = (await there(functions.account.GetAuthorizationsRequest())).authorizations
+        assert [row.current for row in listed].count(True) == 1
+
+
+async def test_what_was_handed_over_ends_though_a_kill_came_in_between(tmp_path) -> None:
+    async with Sandbox(state=tmp_path) as dc:
+        ann = dc.world.account("ann").id
+        key = dc.dc.keys.mint(ann)
+        lent = dc.dc.keys.mint(ann, dc_id=204)
+        dc.dc.keys.change(lent, parent=key.id.hex())
+        dc.dc.keys.change(key, account_id=0)
+    async with Sandbox(state=tmp_path) as dc:
+        assert dc.dc.keys.of(ann) == []
+
+
+async def test_a_session_that_lacks_its_password_is_revoked_too(dc: Sandbox, connect: Connect) -> None:
+    secure(dc, "ann", password="secret")
+    client = await connect(None)
+    await client.send_code_request(PHONE)
+    for _ in range(2):  # the code stays good meanwhile
+        with pytest.raises(errors.SessionPasswordNeededError):
+            await client.sign_in(PHONE, dc.code(PHONE))
+    async with aiohttp.ClientSession() as http, http.delete(f"{dc.control_url}/sessions/ann") as answer:
+        assert await answer.json() == {"account": dc.world.account("ann").id, "revoked": 1}
+    with pytest.raises(errors.UnauthorizedError):
+        await client.sign_in(password="secret")
+
+
+async def test_both_data_centres_come_back_where_they_were(tmp_path) -> None:
+    ports = []
+    for _ in range(2):
+        async with Sandbox(state=tmp_path) as dc:
+            ports.append([door.port for door in dc.dc.doors])
+    assert ports[0] == ports[1]
+    with socket.create_server(("127.0.0.1", ports[0][1])):
+        async with Sandbox(state=tmp_path) as dc:
+            assert [door.port for door in dc.dc.doors] != ports[0]

@@ -2,7 +2,8 @@ import pytest
 from telethon import errors, functions, types
 
 from sandbox.client import Sandbox
-from tests.sandbox.conftest import Connect, signed_in
+from sandbox.logins import CODE_LIFETIME
+from tests.sandbox.conftest import Connect
 
 PHONE = "+9996620000"
 
@@ -30,11 +31,24 @@ async def test_a_code_works_once_and_only_with_its_own_hash(dc: Sandbox, connect
         await other.sign_in(PHONE, code, phone_code_hash=sent.phone_code_hash)
 
 
-async def test_an_old_code_has_expired() -> None:
-    async with Sandbox(code_lifetime=0.0) as dc, signed_in(dc) as client:
-        sent = await client.send_code_request(PHONE)
-        with pytest.raises(errors.PhoneCodeExpiredError):
-            await client(functions.auth.SignInRequest(PHONE, sent.phone_code_hash, dc.code(PHONE)))
+async def test_an_old_code_has_expired(dc: Sandbox, connect: Connect) -> None:
+    client = await connect(None)
+    sent, code = await client.send_code_request(PHONE), dc.code(PHONE)
+    dc.dc.clock.leap += CODE_LIFETIME
+    with pytest.raises(errors.PhoneCodeExpiredError):
+        await client(functions.auth.SignInRequest(PHONE, sent.phone_code_hash, code))
+    with pytest.raises(KeyError):
+        dc.code(PHONE)
+
+
+async def test_a_code_is_good_for_the_key_that_asked_for_it_alone(dc: Sandbox, connect: Connect) -> None:
+    first, second = await connect(None), await connect(None)
+    asked, code = await first.send_code_request(PHONE), dc.code(PHONE)
+    with pytest.raises(errors.PhoneCodeExpiredError):
+        await second.sign_in(PHONE, code, phone_code_hash=asked.phone_code_hash)
+    await second.send_code_request(PHONE)
+    assert (await first.sign_in(PHONE, code)).username == "ann"
+    assert (await second.sign_in(PHONE, dc.code(PHONE))).username == "ann"
 
 
 async def test_a_number_without_an_account_would_have_to_sign_up(dc: Sandbox, connect: Connect) -> None:

@@ -106,7 +106,7 @@ def test_the_slow_part_is_done_once_per_password(monkeypatch: pytest.MonkeyPatch
         return Verifier(*salts, pow(DH_GENERATOR, 1000 + len(password), DH_PRIME))
 
     monkeypatch.setattr("sandbox.logins.make_verifier", make)
-    logins = Logins(Clock(), 300)
+    logins = Logins(Clock())
     thread = threading.Thread(target=logins.verifier, args=(7, "one"))
     thread.start()
     thread.join()
@@ -131,12 +131,12 @@ def test_what_is_under_way_is_bounded_and_the_oldest_goes(monkeypatch: pytest.Mo
         "sandbox.logins.Challenge.make", lambda verifier: Challenge(verifier, next(numbers), fixed.secret, fixed.public)
     )
     monkeypatch.setattr("sandbox.logins.make_verifier", lambda *_: fixed.verifier)
-    logins = Logins(Clock(), 300)
+    logins = Logins(Clock())
     challenges = [logins.challenge(account()) for _ in range(MAX_UNDER_WAY + 1)]
     keys = [AuthKey(secrets.token_bytes(KEY_BYTES), 7) for _ in range(MAX_UNDER_WAY + 1)]
     tokens = [logins.new_token(key, ()) for key in keys[:2]]
     handed = [logins.hand_over(key, 204) for key in keys]
-    codes = [logins.send_code(f"99966{number:05}") for number in range(MAX_UNDER_WAY + 1)]
+    codes = [logins.send_code(keys[0], f"99966{number:05}") for number in range(MAX_UNDER_WAY + 1)]
     with pytest.raises(LoginError, match="SRP_ID_INVALID"):
         logins.check_password(account(), challenges[0].id, b"\2" * KEY_BYTES, bytes(32))
     with pytest.raises(LoginError, match="PASSWORD_HASH_INVALID"):
@@ -145,8 +145,8 @@ def test_what_is_under_way_is_bounded_and_the_oldest_goes(monkeypatch: pytest.Mo
         logins.take_over(*handed[0], 204)
     assert logins.take_over(*handed[1], 204) is keys[1]
     with pytest.raises(LoginError, match="PHONE_CODE_EXPIRED"):
-        logins.code("9996600000", codes[0].hash)
-    assert logins.code("9996600001", codes[1].hash) is codes[1]
+        logins.code(keys[0], "9996600000", codes[0].hash)
+    assert logins.code(keys[0], "9996600001", codes[1].hash) is codes[1]
     assert logins.token(tokens[0].token) is tokens[0]
     for _ in range(MAX_UNDER_WAY - 1):
         logins.new_token(AuthKey(secrets.token_bytes(KEY_BYTES)), ())
