@@ -33,6 +33,12 @@ def _place(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("a path is expected, and this one is empty")
+    return Path(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="telewarden sandbox",
@@ -45,13 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     option("--posts", type=int, metavar="N", help="posts over all generated channels (default: 50 a channel)")
     option("--rate", type=float, default=0.0, metavar="R", help="new posts a second in generated channels (default: 0)")
     option("--seed", type=int, default=1, metavar="S", help="the same seed makes the same world (default: 1)")
-    option("--posts-dir", type=Path, metavar="DIR", help="load every *.json of this folder as a channel")
-    option("--export", type=Path, metavar="FILE", help="load the channels of a Telegram Desktop export (result.json)")
-    option("--trace", type=Path, metavar="FILE", help="do as the data centre did that telewarden probe looked at")
+    option("--posts-dir", type=_path, metavar="DIR", help="load every *.json of this folder as a channel")
+    option("--export", type=_path, metavar="FILE", help="load the channels of a Telegram Desktop export (result.json)")
+    option("--trace", type=_path, metavar="FILE", help="do as the data centre did that telewarden probe looked at")
     option("--limits", action="store_true", help="enforce the usual limits: floods are answered with growing waits")
     option("--listen", type=_place, default=anywhere, metavar="HOST:PORT", help="for clients (default: 127.0.0.1:0)")
     option("--control", type=_place, default=anywhere, metavar="HOST:PORT", help="for HTTP (default: 127.0.0.1:0)")
-    option("--state", type=Path, metavar="DIR", help="keep keys and all that happens over a restart (default: nothing)")
+    option("--state", type=_path, metavar="DIR", help="keep keys and all that happens over a restart (default: none)")
     option("--until-eof", action="store_true", help="also end when stdin ends, with whoever started this")
     option("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="(default: INFO)")
     return parser
@@ -77,7 +83,7 @@ async def _serve(*, until_eof: bool, **options: Any) -> None:
         if until_eof:
             _watch_stdin(loop, ended)
         await ended.wait()
-        unknown = dc.requests()["unknown"]
+        unknown = sorted(dc.dc.dispatcher.strangers)
     if unknown:
         logger.error("unknown methods were asked for: %s", ", ".join(unknown))
 
@@ -92,7 +98,7 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
 
     try:
         loop.add_reader(sys.stdin, readable)
-    except OSError:
+    except (OSError, ValueError):  # the second for one that was closed before we began
         ended.set()
 
 

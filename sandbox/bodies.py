@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sandbox.codec.entities import ENTITY_KINDS
+from sandbox.plans import MAX_ID
 from sandbox.posts import File, Post
 
 MAX_AT_ONCE = 100_000
-MAX_ID = 2**31 - 1
 
 Ref = int | str
 """An id or a username (a phone too, for an account)."""
@@ -32,7 +32,7 @@ class FileBody(Body):
     size: int = Field(0, ge=0, le=4 * 2**30)
     width: int = Field(0, ge=0, le=10_000)
     height: int = Field(0, ge=0, le=10_000)
-    duration: float = Field(0.0, ge=0)
+    duration: float = Field(0.0, ge=0, le=10**9)
 
 
 class Draft(Body):
@@ -55,7 +55,9 @@ class Draft(Body):
     reactions: dict[str, Annotated[int, Field(ge=0, le=MAX_ID)]] = {}
 
     @model_validator(mode="after")
-    def _check_entities(self) -> Self:
+    def _check_content(self) -> Self:
+        if self.service and (self.text or self.media or self.grouped_id or self.reactions or self.forwards):
+            raise ValueError("a service message has no text, media, album, reactions or forwards")
         check_entities(self.text, self.entities)
         return self
 

@@ -10,6 +10,8 @@ from sandbox.posts import Post, Posts
 
 MAX_EVENTS = 512
 """Events kept per channel, at least half of them at any time; clients that missed more are sent to the history."""
+MAX_PAST = 200
+"""Steps that are known of the posts that were there from the beginning: as many as any difference may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,17 @@ class Channel:
     """In a discussion group: the channel's post ids to the ids of their twins here."""
     comments: Counter[int] = field(default_factory=Counter)
     """In a discussion group: how many comments stand below each root."""
-    random_ids: dict[tuple[int, int], int] = field(default_factory=dict)
-    """In a group: messages by their writers and the numbers that these gave them; a restart forgets them."""
+    random_ids: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    """In a group: messages and their steps of pts, by their writers and the numbers that these gave them; a restart
+    forgets them."""
     viewed: set[tuple[int, int]] = field(default_factory=set)
     """Accounts and the posts that they were counted as readers of; a restart forgets them."""
     top_ever: int = 0
     pts: int = 1
     first_pts: int = 1
     """Differences from before this pts can't be told."""
+    past: "array[int]" = field(default_factory=lambda: array("q"))
+    """The last posts that were there from the beginning: each was a step of pts, up to where `events` begin."""
     events: list[Event] = field(default_factory=list)
     deleted: list[int] = field(default_factory=list)
     moved_at: int = 0
@@ -94,10 +99,17 @@ class Channel:
     def settle(self) -> None:
         """Begin counting: what is there now is the past."""
         self.top_ever = self.top
-        self.pts = self.first_pts = max(1, len(self.ids))
+        self.pts = max(1, len(self.ids))
+        self.past = self.ids[1:][-MAX_PAST:]
+        self.first_pts = self.pts - len(self.past)
         self.date = self.date or (self.posts.dates[0] if len(self.posts) else 0)
 
     def events_after(self, pts: int) -> Iterator[Event]:
+        """The steps that are still known; of those from before the world was born only the posts that are left."""
+        if pts < self.first_pts + len(self.past):
+            for place in range(max(0, pts - self.first_pts), len(self.past)):
+                post = self.posts.get(self.past[place])
+                yield Event(self.first_pts + place + 1, 1, "new", (self.past[place],), post.date if post else 0)
         for index in range(bisect_left(self.events, pts + 1, key=lambda event: event.pts), len(self.events)):
             yield self.events[index]
 
@@ -136,6 +148,7 @@ class Channel:
         self.events.append(event)
         if len(self.events) > MAX_EVENTS:
             del self.events[: MAX_EVENTS // 2]
+            self.past = array("q")
             self.first_pts = self.events[0].pts - self.events[0].count
         return event
 

@@ -13,13 +13,18 @@ class Clock:
         """Seconds that have passed at once for whatever expires, waits or keeps a schedule; the wire knows nothing of
         them, as clients don't listen to a server whose time jumps."""
 
+        self.latest = 0
+        """The highest of all seconds that were told, though the clock may have been put back since."""
+
     def now(self) -> float:
         """Unix time in seconds."""
         return time.time() + self.skew
 
     def moment(self) -> float:
-        """The time by which codes and tokens expire, waits end and schedules run."""
-        return self.now() + self.leap
+        """The time by which codes and tokens expire, waits end and schedules run: what clients are told is no part."""
+        return time.time() + self.leap
 
     def seconds(self) -> int:
-        return int(self.now())
+        now = int(self.now())
+        self.latest = max(self.latest, now)
+        return now

@@ -61,6 +61,9 @@ class Connection:
         except (TransportError, HandshakeError, CipherError, EnvelopeError, struct.error) as error:
             logger.warning("a client is cut off: %s", error)
             self.wire.abort()
+        except OSError as error:
+            logger.error("a client is cut off, as what it did can't be written down: %s", error)  # noqa: TRY400 - no defect
+            self.wire.abort()
         finally:
             self._close()
 
@@ -159,9 +162,10 @@ class Connection:
         if call.device:
             # Clients say this once per key, not once per session: it has to be kept with the key.
             layer, now = call.layer or session.key.layer, self.dc.clock.seconds()
+            session.wants_updates = not call.quiet
             self.dc.keys.change(session.key, layer=layer, wants_updates=not call.quiet, device=call.device, active=now)
-        elif call.quiet:
-            session.quiet = True
+        elif session.wants_updates is None and not call.quiet:
+            session.wants_updates = session.key.wants_updates
         return call.takeout or 0
 
     def _call(self, session: Session, message: Message, wrapped: Any) -> None:

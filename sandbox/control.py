@@ -1,6 +1,7 @@
 """The control interface: HTTP on loopback by which tests and operators move the world and look behind it."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
@@ -9,15 +10,17 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import ValidationError
 
 from sandbox import bodies, ledger
 from sandbox.datacentre import DataCentre
-from sandbox.doors import loopback
+from sandbox.dispatch import METHOD_NAMES
+from sandbox.doors import NotLoopbackError, loopback
 from sandbox.faults import Rule, Turbulence
 from sandbox.limits import USUAL, Limit
 from sandbox.logins import LoginError
-from sandbox.world import WorldError
+from sandbox.world import MissingError, WorldError
 
 logger = logging.getLogger(__name__)
 
@@ -46,14 +49,20 @@ class ProblemError(Exception):
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse names that aren't ours (a web page can point its own at 127.0.0.1), and turn faults into problems."""
     host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
-    if host not in ("127.0.0.1", "localhost", "[::1]"):
+    try:
+        loopback(host.strip("[]").lower())
+    except NotLoopbackError:
         return ProblemError(f"the Host header says {host!r}; ask 127.0.0.1", HTTPStatus.FORBIDDEN).response()
     try:
         return await handler(request)
     except ProblemError as problem:
         return problem.response()
-    except WorldError as error:
+    except MissingError as error:
         return ProblemError(str(error), HTTPStatus.NOT_FOUND).response()
+    except WorldError as error:
+        return ProblemError(str(error)).response()
+    except (web.RequestPayloadError, HttpProcessingError) as error:
+        return ProblemError(f"the body can't be read: {error}").response()
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
@@ -90,6 +99,12 @@ def _nothing() -> web.Response:
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
+def _check_methods(*names: str) -> None:
+    """Raises ProblemError for what is no method: a rule for it would never act."""
+    if wrong := sorted(set(names) - METHOD_NAMES - {"*"}):
+        raise ProblemError(f"{', '.join(wrong)}: no method has this name; they look like messages.getHistory")
+
+
 # The world
 
 
@@ -98,6 +113,8 @@ async def publish(request: web.Request) -> web.Response:
     body = await _read(request, bodies.PostsBody)
     dc = request.app[DC]
     channel = dc.world.channel(body.channel)
+    if body.generated and not channel.posts.can_make:
+        raise WorldError(f"channel {channel.id} was loaded: give its new posts a text")
     at = dc.clock.seconds()
     drafts = [partial(draft.post, at) for draft in body.drafts]
     ids = dc.publish_drafts(channel, drafts, silent=body.silent) if drafts else []
@@ -209,9 +226,19 @@ async def file(request: web.Request) -> web.Response:
 
 
 @routes.get("/ledger")
-async def show_ledger(request: web.Request) -> web.Response:
-    world = request.app[DC].world
-    return web.json_response(ledger.ledger(world, request.query.get("channel")))
+async def show_ledger(request: web.Request) -> web.StreamResponse:
+    """Written a channel at a time: of a million posts it is a gigabyte, and the clients are served meanwhile."""
+    world, only = request.app[DC].world, request.query.get("channel")
+    channels = list(world.channels.values()) if only is None else [world.channel(only)]
+    response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
+    await response.prepare(request)
+    await response.write(b'{"channels": [')
+    for place, channel in enumerate(channels):
+        row = json.dumps(ledger.ledger_of(channel), ensure_ascii=False)
+        await response.write((", " if place else "").encode() + row.encode())
+        await asyncio.sleep(0)
+    await response.write(b"]}")
+    return response
 
 
 @routes.get("/requests")
@@ -221,7 +248,10 @@ async def show_requests(request: web.Request) -> web.Response:
 
 @routes.delete("/requests")
 async def reset_requests(request: web.Request) -> web.Response:
-    request.app[DC].dispatcher.counts.reset()
+    dc = request.app[DC]
+    dc.dispatcher.counts.reset()
+    dc.hub.reset_counts()
+    dc.published = 0
     return _nothing()
 
 
@@ -268,6 +298,7 @@ async def revoke(request: web.Request) -> web.Response:
 async def add_fault(request: web.Request) -> web.Response:
     body = await _read(request, bodies.FaultBody)
     dc = request.app[DC]
+    _check_methods(body.method)
     rule = Rule(
         method=body.method,
         account=dc.world.account(body.account).id if body.account is not None else None,
@@ -363,6 +394,7 @@ async def set_limits(request: web.Request) -> web.Response:
             case "none":
                 dispatcher.limits.enforce({})
             case dict() as rules:
+                _check_methods(*rules)
                 dispatcher.limits.enforce({name: [Limit(*row) for row in rows] for name, rows in rules.items()})
     except ValueError as error:
         raise ProblemError(str(error)) from error

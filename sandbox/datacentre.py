@@ -11,6 +11,7 @@ from telethon.sessions import StringSession
 from sandbox import methods, plans
 from sandbox.changes import Change, Deleted, Edited, Filed, Grown, Posted, Reworded, Sent
 from sandbox.channels import Channel, Event
+from sandbox.codec.files import document_name, document_size
 from sandbox.codec.letters import letter_edited
 from sandbox.codec.updates import token_accepted
 from sandbox.connection import Connection
@@ -24,12 +25,12 @@ from sandbox.keys import AuthKey, Json, Keyring
 from sandbox.letters import Letter
 from sandbox.logins import Logins, LoginToken
 from sandbox.memory import Memory
-from sandbox.posts import Entity, Post
+from sandbox.posts import Entity, File, Post
 from sandbox.rate import SteadyRate
 from sandbox.salts import Salts
 from sandbox.state import State, StateError
 from sandbox.switches import Switches
-from sandbox.world import Account, World
+from sandbox.world import Account, World, WorldError
 
 GENERATION = 3
 """Counted up when the same shape gives another world, so that an older state directory isn't read as one of it."""
@@ -83,7 +84,12 @@ class DataCentre:
             state.compact_keys(dc.keys.rows())
             _ = dc.server_key  # read or written now, not in the middle of a client's key exchange
             for change in state.saved_changes():
-                dc.world.apply(change)
+                try:
+                    dc.world.apply(change)
+                except (LookupError, WorldError) as error:
+                    raise StateError(
+                        f"the journal speaks of what isn't there ({error!r}): delete the directory"
+                    ) from error
         return dc
 
     @cached_property
@@ -232,6 +238,10 @@ class DataCentre:
         """Raises WorldError when there is no such post."""
         change = plans.edit(channel, post_id, self.clock.seconds(), text=text, entities=entities, hidden=hidden)
         self._move_channel(channel, change, silent=silent)
+        if channel.linked_id and channel.broadcast:  # its twin in the group follows
+            group = self.world.channels[channel.linked_id]
+            if (twin := group.roots.get(post_id, 0)) in group.posts:
+                self.edit(group, twin, text, entities=entities, hidden=hidden, silent=silent)
 
     def delete(self, channel: Channel, ids: Sequence[int], *, silent: bool = False) -> list[int]:
         """The ids that were there and are gone now."""
@@ -333,7 +343,11 @@ def _plain_post(at: int, text: str, post_id: int) -> Post:
 def _twin(channel_id: int, post: Post, post_id: int) -> Post:
     """A channel's post as it is forwarded into the discussion group, where its comments go."""
     origin = (channel_id, post.id)
-    return replace(post, id=post_id, forwarded_post=origin, reply_to=0, reactions=(), views=0, forwards=0)
+    file = post.file
+    if post.media and not (file and file.of):
+        name, size = document_name(post), document_size(post)
+        file = replace(file or File(), of=origin, name=name, size=size)
+    return replace(post, id=post_id, file=file, forwarded_post=origin, reply_to=0, reactions=(), views=0, forwards=0)
 
 
 def shape_row(shape: Shape) -> Json:

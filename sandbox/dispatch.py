@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from telethon.tl import functions, types
+from telethon.tl.alltlobjects import tlobjects
 
+from sandbox.channels import Channel
 from sandbox.clock import Clock
+from sandbox.codec.files import file_origin
 from sandbox.codec.layers import spoken_in
 from sandbox.codec.raw import Raw
 from sandbox.faults import Faults, Rule
 from sandbox.keys import AuthKey, Device
 from sandbox.limits import Limits
-from sandbox.world import Account
+from sandbox.world import Account, World
 
 if TYPE_CHECKING:
     from sandbox.connection import Connection
@@ -150,16 +153,36 @@ class Counts:
 
 def method_name(request: Any) -> str:
     """`messages.getHistory` for a GetHistoryRequest."""
-    name = type(request).__name__.removesuffix("Request")
-    space = type(request).__module__.rpartition(".")[2]
+    return _name(type(request))
+
+
+def _name(kind: type) -> str:
+    name = kind.__name__.removesuffix("Request")
+    space = kind.__module__.rpartition(".")[2]
     short = name[0].lower() + name[1:]
     return short if space in ("functions", "types") else f"{space}.{short}"
 
 
-def channel_of(request: Any) -> int:
-    """The channel a request is about; 0 for none."""
-    peer = getattr(request, "peer", None) or getattr(request, "channel", None)
-    return int(getattr(peer, "channel_id", 0) or 0)
+METHOD_NAMES = frozenset(_name(kind) for kind in tlobjects.values() if kind.__name__.endswith("Request"))
+"""All that Telegram's schema has, here or not."""
+
+
+def channels_of(request: Any, world: World) -> tuple[int, ...]:
+    """The channels that a request is about, by whatever it names them, as far as they are there."""
+    named = [getattr(request, name, None) for name in ("peer", "channel", "from_peer", "location")]
+    for name in ("id", "peers"):
+        rows = getattr(request, name, None)
+        named += rows if isinstance(rows, list) else []
+    ids = [getattr(getattr(each, "peer", each), "channel_id", 0) for each in named]
+    found = [world.channels[each] for each in ids if each in world.channels]
+    if isinstance(username := getattr(request, "username", None), str):
+        found += [each for each in (world.named(username),) if isinstance(each, Channel)]
+    if isinstance(invite := getattr(request, "hash", None), str) and (invited := world.invited(invite)):
+        found.append(invited)
+    location = getattr(request, "location", None)
+    if location is not None and (origin := file_origin(world, getattr(location, "id", 0))):
+        found.append(origin[0])
+    return tuple(channel.id for channel in found)
 
 
 class Dispatcher:
@@ -172,6 +195,8 @@ class Dispatcher:
         self.faults = Faults()
         self.limits = Limits()
         self.counts = Counts()
+        self.strangers: dict[str, None] = {}
+        """Unknown methods that were asked for, whenever it was: told at the end."""
         self.one_connection_per_key = False
         """A key that calls over two open connections at once is killed: AUTH_KEY_DUPLICATED for both, for good."""
 
@@ -179,8 +204,8 @@ class Dispatcher:
         """Count a request. The fault it must suffer, or the refusal it gets for whom it comes from, if any."""
         name = self._names.get(type(request)) or self._names.setdefault(type(request), method_name(request))
         account = call.key.account_id
-        channel = channel_of(request)
-        self.counts.note(account, name, channel if channel in call.dc.world.channels else 0)
+        channels = channels_of(request, call.dc.world)
+        self.counts.note(account, name, channels[0] if channels else 0)
         if call.key.use.begin(call.connection):
             self.counts.parallel[account] += 1
         if self.one_connection_per_key and not call.key.refusal and call.key.use.others(call.connection):
@@ -189,7 +214,7 @@ class Dispatcher:
         if barred := self._barred(call, name):
             return barred
         now = self._clock.moment()
-        rule = self.faults.strike(name, account, channel, now) if self.faults.rules else None
+        rule = self.faults.strike(name, account, channels, now) if self.faults.rules else None
         if rule is None and self.limits.rules and (wait := self.limits.ask(account, name, now)):
             self.counts.floods[account, name] += 1
             return refusal(420, f"FLOOD_WAIT_{wait}")
@@ -225,6 +250,8 @@ class Dispatcher:
     def unknown(self, name: str, constructor: int) -> bytes:
         """Answer a method that isn't here, loudly: a test that needs it must not pass by luck."""
         self.counts.note_unknown(name)
+        if len(self.strangers) < MAX_UNKNOWN:
+            self.strangers[name] = None
         logger.error("unknown method %s (%#x): add it to sandbox/methods", name, constructor)
         return refusal(400, f"INPUT_METHOD_INVALID_{constructor}_0")
 

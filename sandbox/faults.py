@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 HELD = 0.25
@@ -50,11 +51,11 @@ class Rule:
             since %= self.every
         return not self.lasts or since < self.lasts
 
-    def matches(self, method: str, account: int, channel: int) -> bool:
+    def matches(self, method: str, account: int, channels: Sequence[int]) -> bool:
         return (
             self.method in (method, "*")
             and self.account in (None, account)
-            and self.channel in (None, channel)
+            and (self.channel is None or self.channel in channels)
             and (self.skip > 0 or not self.count or self.hits < self.count)
         )
 
@@ -73,10 +74,10 @@ class Rule:
 class Faults:
     rules: list[Rule] = field(default_factory=list)
 
-    def strike(self, method: str, account: int, channel: int, now: float) -> Rule | None:
+    def strike(self, method: str, account: int, channels: Sequence[int], now: float) -> Rule | None:
         """The rule that this call suffers from, if any; the first that strikes wins, those before it have counted."""
         for rule in self.rules:
-            if rule.matches(method, account, channel) and rule.acts(now) and rule.strikes():
+            if rule.matches(method, account, channels) and rule.acts(now) and rule.strikes():
                 return rule
         return None
 

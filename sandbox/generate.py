@@ -14,6 +14,7 @@ from typing import Any
 from sandbox.channels import Channel
 from sandbox.exports import load_export
 from sandbox.phrases import CHANNELS, NAMES, write_text
+from sandbox.plans import MAX_ID, USERNAME
 from sandbox.posts import Post, Posts
 from sandbox.world import DC_ID, Account, World
 
@@ -66,7 +67,8 @@ def build_world(shape: Shape) -> World:
     generated = [_channel(n, shape) for n in range(shape.channels)]
     if shape.export:
         names = [channel.username for channel in loaded + generated if channel.username]
-        loaded += load_export(shape.export, names)
+        loaded += load_export(shape.export, [*names, *(account.username for account in accounts)])
+    _check_told_apart(accounts, loaded, generated)
     users = [account.id for account in accounts if not account.is_bot]
     for n, channel in enumerate(loaded):
         channel.members = {users[(n + k) % len(users)] for k in range(2)}
@@ -75,6 +77,21 @@ def build_world(shape: Shape) -> World:
         channel.members = {users[(n + k) % len(users)] for k in range(followers)}
     founded = partial(Recipe, shape.seed)
     return World(shape.seed, accounts, loaded + generated, founded)
+
+
+def _check_told_apart(accounts: list[Account], loaded: list[Channel], generated: list[Channel]) -> None:
+    """Raises ShapeError when a loaded channel has the id or the name of something else."""
+    ids = {channel.id for channel in generated}
+    names = {account.username.lower() for account in accounts}
+    names |= {channel.username.lower() for channel in generated if channel.username}
+    for channel in loaded:
+        name = (channel.username or "").lower()
+        if channel.id in ids:
+            raise ShapeError(f"the channel {channel.title!r} has the id of another ({channel.id}): take another --seed")
+        if name in names:
+            raise ShapeError(f"the channel {channel.title!r} has a username that is taken ({name}): rename it")
+        ids.add(channel.id)
+        names |= {name} - {""}
 
 
 def _account(n: int, seed: int) -> Account:
@@ -256,7 +273,7 @@ def load_channels(folder: Path) -> Iterator[Channel]:
     for file in _files(folder):
         try:
             channel = _loaded(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             fault = f"a key is missing: {error}" if isinstance(error, KeyError) else str(error)
             raise PostsFolderError(f"{file}: {fault}") from error
         if channel.id in seen:
@@ -269,6 +286,8 @@ def _loaded(content: dict[str, Any]) -> Channel:
     username = content["username"]
     if not isinstance(username, str) or not isinstance(content["posts"], list):
         raise TypeError("username must be text and posts a list")
+    if not USERNAME.fullmatch(username):
+        raise ValueError(f"{username!r} is no username: 4 to 32 letters, digits and _, a letter first")
     channel = Channel(
         id=FIRST_LOADED_CHANNEL + zlib.crc32(username.lower().encode()) % 100_000_000,
         username=username,
@@ -278,13 +297,15 @@ def _loaded(content: dict[str, Any]) -> Channel:
     posts, previous = [], 0
     for row in sorted(content["posts"], key=lambda row: int(row["id"])):
         post_id = int(row["id"])
-        if post_id <= previous:
-            raise ValueError(f"post id {post_id} is not above 0 or stands there twice")
+        if not previous < post_id <= MAX_ID:
+            raise ValueError(f"post id {post_id} is not from 1 to {MAX_ID} or stands there twice")
+        date, text = _timestamp(row["date"]), str(row["text"])
+        text.encode()  # half of a surrogate pair can't be sent
         posts.append(
             Post(
                 id=post_id,
-                date=_timestamp(row["date"]),
-                text=str(row["text"]),
+                date=date,
+                text=text,
                 media="photo" if row["media"] else "",
                 reply_to=previous if row["is_reply"] else 0,
             )
@@ -297,4 +318,7 @@ def _loaded(content: dict[str, Any]) -> Channel:
 
 def _timestamp(text: str) -> int:
     moment = datetime.fromisoformat(text)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    if not 0 < seconds <= MAX_ID:
+        raise ValueError(f"the date {text} is not from 1970 to 2038")
+    return seconds

@@ -9,6 +9,7 @@ from sandbox.changes import Counted, Sent
 from sandbox.channels import Channel, Event
 from sandbox.codec.letters import letter_pushed
 from sandbox.codec.peers import parties
+from sandbox.codec.posts import message
 from sandbox.codec.raw import Raw
 from sandbox.codec.updates import Push, channel_changed, channel_too_long, channel_update, counted_updates
 from sandbox.faults import HELD, Turbulence
@@ -28,29 +29,33 @@ class Hub:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._listening: defaultdict[int, set[Session]] = defaultdict(set)
+        self._listening: defaultdict[int, dict[Session, None]] = defaultdict(dict)
         self._held: dict[Session, tuple[bytes, asyncio.TimerHandle]] = {}
         self.turbulence = Turbulence()
         self.pushed = 0
         """Pushes so far, those that were lost included."""
 
+    def reset_counts(self) -> None:
+        self.pushed = 0
+        self.turbulence.happened.clear()
+
     def listen(self, session: "Session") -> None:
         """Note whose updates a session wants now; call after anything that may have changed it."""
         key = session.key
-        wants = key.wants_updates and not session.quiet and not key.refusal
+        wants = session.wants_updates and not key.refusal
         owner = self._world.accounts.get(key.account_id) if wants else None
         # Elsewhere than at home a key is good for files and errands: nothing is pushed there.
         account = owner.id if owner and owner.dc_id == key.dc_id else 0
         if account != session.listening_as:
             self.leave(session)
             if account:
-                self._listening[account].add(session)
+                self._listening[account][session] = None
             session.listening_as = account
 
     def leave(self, session: "Session") -> None:
         sessions = self._listening.get(session.listening_as)
         if sessions is not None:
-            sessions.discard(session)
+            sessions.pop(session, None)
             if not sessions:
                 del self._listening[session.listening_as]
         session.listening_as = 0
@@ -69,11 +74,19 @@ class Hub:
         """
         if channel.silent or not any(member in self._listening for member in channel.members):
             return
-        made = [channel_update(self._world, channel, event) for event in events]
-        rows = [update.message for update in made if hasattr(update, "message")]
-        updates = [Raw(bytes(update)) for update in made if update is not None]
-        for start in range(0, len(updates), MAX_PUSHED):
-            self._tell_members(channel, updates[start : start + MAX_PUSHED], at, rows=rows, by=by)
+        named = {event.ids[0] for event in events if event.kind != "delete" and event.ids[0] in channel.posts}
+        rows = [message(self._world, channel, post_id) for post_id in named]
+        shared = self._updates(channel, events, 0) if channel.broadcast else None
+        for member in channel.members:
+            if member in self._listening:
+                updates = self._updates(channel, events, member) if shared is None else shared
+                for start in range(0, len(updates), MAX_PUSHED):
+                    self._tell(member, channel, updates[start : start + MAX_PUSHED], at, rows=rows, by=by)
+
+    def _updates(self, channel: Channel, events: list[Event], viewer: int) -> list[Raw]:
+        """In a group each writer sees his own messages as his; a channel's are the same for all."""
+        made = (channel_update(self._world, channel, event, viewer) for event in events)
+        return [Raw(bytes(update)) for update in made if update is not None]
 
     def figures_changed(self, channel: Channel, change: Counted) -> None:
         if not channel.silent:
@@ -86,18 +99,10 @@ class Hub:
         else:
             self._tell(only, channel, [channel_changed(channel)], at, by=by)
 
-    def _tell_members(
-        self,
-        channel: Channel,
-        updates: list[Any],
-        at: int,
-        *,
-        rows: Sequence[Raw] = (),
-        by: AuthKey | None = None,
-    ) -> None:
+    def _tell_members(self, channel: Channel, updates: list[Any], at: int) -> None:
         for member in channel.members:
             if member in self._listening:
-                self._tell(member, channel, updates, at, rows=rows, by=by)
+                self._tell(member, channel, updates, at)
 
     def _tell(
         self,

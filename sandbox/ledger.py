@@ -15,16 +15,17 @@ from sandbox.world import Account, World
 def ledger(world: World, only: str | int | None = None) -> dict[str, Any]:
     """What exists and what was deleted: the truth that a collector's rows are compared with. Raises WorldError."""
     channels = [world.channel(only)] if only is not None else world.channels.values()
-    return {"channels": [_ledger(channel) for channel in channels]}
+    return {"channels": [ledger_of(channel) for channel in channels]}
 
 
-def _ledger(channel: Channel) -> dict[str, Any]:
+def ledger_of(channel: Channel) -> dict[str, Any]:
     head = {"id": channel.id, "username": channel.username, "title": channel.title}
-    posts = [_post(post) for post in channel.posts.values()]
+    posts = [_post(channel, post) for post in channel.posts.values()]
     return {**head, "top": channel.top, "pts": channel.pts, "posts": posts, "deleted": sorted(channel.deleted)}
 
 
-def _post(post: Post) -> dict[str, Any]:
+def _post(channel: Channel, post: Post) -> dict[str, Any]:
+    counted = channel.broadcast and not post.service
     return {
         "id": post.id,
         "date": iso(post.date),
@@ -33,9 +34,9 @@ def _post(post: Post) -> dict[str, Any]:
         "media": post.media or None,
         "service": post.service or None,
         "grouped_id": post.grouped_id or None,
-        "reply_to": post.reply_to or None,
-        "views": post.views,
-        "forwards": post.forwards,
+        "reply_to": post.reply_to or post.thread or None,
+        "views": post.views if counted else 0,
+        "forwards": post.forwards if counted else 0,
         "reactions": dict(post.reactions),
     }
 

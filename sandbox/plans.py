@@ -10,15 +10,16 @@ from typing import Any
 from sandbox.changes import Altered, Counted, Deleted, Edited, Founded, Grown, Moved, Posted, Secured, Sent
 from sandbox.channels import Channel
 from sandbox.posts import Post
-from sandbox.world import DC_IDS, Account, World, WorldError
+from sandbox.world import DC_IDS, Account, MissingError, World, WorldError
 
 USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
+MAX_ID = 2**31 - 1
 STANDINGS = ("member", "left", "banned", "waiting")
 
 
 def posts(channel: Channel, drafts: Sequence[Callable[[int], Post]], at: int, *, silent: bool) -> Posted:
     """Each draft makes its post from the id it gets; ids are never used twice, deleted or not."""
-    first = channel.top_ever + 1
+    first = _room(channel, len(drafts))
     made = tuple(draft(first + index) for index, draft in enumerate(drafts))
     return Posted(channel_id=channel.id, at=at, posts=made, silent=silent)
 
@@ -27,13 +28,20 @@ def growth(channel: Channel, count: int, at: int, *, silent: bool) -> Grown:
     """Only where posts are made from a seed."""
     if not channel.posts.can_make:
         raise WorldError(f"channel {channel.id} was loaded: give its new posts a text")
-    return Grown(channel_id=channel.id, at=at, first=channel.top_ever + 1, count=count, silent=silent)
+    return Grown(channel_id=channel.id, at=at, first=_room(channel, count), count=count, silent=silent)
+
+
+def _room(channel: Channel, count: int) -> int:
+    """The first of so many new ids."""
+    if channel.top_ever + count > MAX_ID:
+        raise WorldError(f"channel {channel.id} has no ids left for {count} more posts: found another one")
+    return channel.top_ever + 1
 
 
 def edit(channel: Channel, post_id: int, at: int, **fields: Any) -> Edited:
     post = channel.posts.get(post_id)
     if post is None or post.service:
-        raise WorldError(f"channel {channel.id} has no post {post_id} that could be edited")
+        raise MissingError(f"channel {channel.id} has no post {post_id} that could be edited")
     return Edited(channel_id=channel.id, at=at, id=post_id, **fields)
 
 
@@ -45,7 +53,7 @@ def deletion(channel: Channel, ids: Iterable[int], at: int) -> Deleted:
 def figures(channel: Channel, post_id: int, at: int, **fields: Any) -> Counted:
     post = channel.posts.get(post_id)
     if post is None or post.service:
-        raise WorldError(f"channel {channel.id} has no post {post_id} that has figures")
+        raise MissingError(f"channel {channel.id} has no post {post_id} that has figures")
     return Counted(channel_id=channel.id, at=at, id=post_id, **fields)
 
 

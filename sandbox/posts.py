@@ -110,6 +110,11 @@ class Posts:
         for post_id in self.ids:
             yield self[post_id]
 
+    @property
+    def latest(self) -> int:
+        """The newest post's date; 0 for none."""
+        return self.dates[-1] if self.dates else 0
+
     def _place(self, post_id: int) -> int | None:
         place = bisect_left(self.ids, post_id)
         return place if place < len(self.ids) and self.ids[place] == post_id else None

@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from sandbox.channels import Channel
+from sandbox.world import WorldError
 
 if TYPE_CHECKING:
     from sandbox.datacentre import DataCentre
@@ -28,6 +29,7 @@ class SteadyRate:
         self._rate = rate
         self._random = random.Random(f"{seed}/live")
         self._task: asyncio.Task[None] | None = None
+        self._failed = False
 
     def start(self) -> None:
         if self._rate > 0:
@@ -49,10 +51,21 @@ class SteadyRate:
             until = min(loop.time(), due + AT_ONCE / self._rate)  # far behind, it catches up without stopping the loop
             while due <= until:
                 due += 1 / self._rate
-                channel = self._random.choice(channels)
-                self._dc.publish(channel, count=1)
-                if self._random.random() < GROWTH:
-                    self._grow_views(channel)
+                self._publish_one(self._random.choice(channels))
+
+    def _publish_one(self, channel: Channel) -> None:
+        try:
+            self._dc.publish(channel, count=1)
+            if self._random.random() < GROWTH:
+                self._grow_views(channel)
+            self._failed = False
+        except (
+            OSError,
+            WorldError,
+        ) as error:  # a full disk may have room again
+            if not self._failed:
+                logger.error("publishing at a steady rate fails, and goes on trying: %s", error)  # noqa: TRY400 - no defect
+            self._failed = True
 
     def _grow_views(self, channel: Channel) -> None:
         """One of a channel's last posts is read a little more."""

@@ -52,8 +52,9 @@ class Session:
         self.id = session_id
         self.listening_as = 0
         """The account whose updates come here; 0 until the first API call of a signed-in key."""
-        self.quiet = False
-        """A call came wrapped in invokeWithoutUpdates: this session is for errands."""
+        self.wants_updates: bool | None = None
+        """Whether they come here: as its first call that wasn't wrapped in invokeWithoutUpdates said, or as its key's
+        last initConnection did; None until then."""
         self.running: dict[int, Running] = {}
         """Calls that are held back, by their message ids."""
         self._sent = 0

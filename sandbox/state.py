@@ -117,7 +117,10 @@ class State:
             raise StateError(f"{file} is damaged: delete it") from error
 
     def save_ports(self, ports: dict[int, int]) -> None:
-        _write_private(self._folder / "ports.json", json.dumps(ports).encode())
+        try:
+            _write_private(self._folder / "ports.json", json.dumps(ports).encode())
+        except OSError as error:
+            raise StateError(f"{self._folder}/ports.json can't be written: {error}") from error
 
     def saved_keys(self) -> Iterator[Json]:
         yield from self._rows("keys.jsonl")
@@ -125,10 +128,13 @@ class State:
     def compact_keys(self, rows: list[Json]) -> None:
         """Rewrite the file of keys with one row each, now that all have been read."""
         file = self._folder / "keys.jsonl"
-        _write_private(file, b"".join(_line(row) for row in rows))
-        if self._keys:
-            self._keys.close()
-        self._keys = _open_private(file)
+        try:
+            _write_private(file, b"".join(_line(row) for row in rows))
+            if self._keys:
+                self._keys.close()
+            self._keys = _open_private(file)
+        except OSError as error:
+            raise StateError(f"{file} can't be written: {error}") from error
 
     def save_key(self, row: Json) -> None:
         _append(self._keys, row)

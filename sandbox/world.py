@@ -43,6 +43,10 @@ class WorldError(Exception):
     """A change or a question about something that doesn't exist or can't be; the text names it."""
 
 
+class MissingError(WorldError):
+    """What was named doesn't exist."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     id: int
@@ -81,6 +85,8 @@ class World:
         self.accounts = {account.id: account for account in accounts}
         self.channels = {channel.id: channel for channel in channels}
         self.boxes = {account_id: Box() for account_id in self.accounts}
+        self.moves: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        """When an account's standing in a channel last changed, by account and channel."""
         self.folders: defaultdict[int, dict[int, Filed]] = defaultdict(dict)
         """Of dialogs, by account and id."""
         self.shelf = Shelf()
@@ -126,20 +132,20 @@ class World:
         return self.accounts.get(self._by_phone.get(phone, 0))
 
     def account(self, ref: int | str) -> Account:
-        """By id, username or phone. Raises WorldError."""
+        """By id, username or phone. Raises MissingError."""
         text = str(ref).lstrip("+@")
-        found = self.accounts.get(int(text)) if text.isdecimal() else self.named(text)
+        found = self.accounts.get(int(text)) if _is_id(text) else self.named(text)
         found = found or self.with_phone(text)
         if isinstance(found, Account):
             return found
-        raise WorldError(f"no account {ref!r}; /world lists them")
+        raise MissingError(f"no account {ref!r}; /world lists them")
 
     def channel(self, ref: int | str) -> Channel:
-        """By id or username. Raises WorldError."""
+        """By id or username. Raises MissingError."""
         text = str(ref).lstrip("@")
-        found = self.channels.get(int(text)) if text.isdecimal() else self.named(text)
+        found = self.channels.get(int(text)) if _is_id(text) else self.named(text)
         if not isinstance(found, Channel):
-            raise WorldError(f"no channel {ref!r}; /world lists them")
+            raise MissingError(f"no channel {ref!r}; /world lists them")
         return found
 
     def channels_of(self, account_id: int) -> list[Channel]:
@@ -191,11 +197,12 @@ class World:
     def _post(self, change: Posted) -> list[Event]:
         channel = self.channels[change.channel_id]
         events = []
-        for post in change.posts:
+        for planned in change.posts:
+            post = replace(planned, date=max(planned.date, channel.posts.latest))
             channel.posts.append(post)
             channel.top_ever = post.id
             self._thread(channel, post, 1)
-            events.append(channel.step("new", (post.id,), change.at, self._moment(change.at)))
+            events.append(channel.step("new", (post.id,), *self._times(change.at)))
         return events
 
     def _thread(self, group: Channel, post: Post, step: int) -> None:
@@ -220,18 +227,19 @@ class World:
         channel = self.channels[change.channel_id]
         events = []
         for post_id in range(change.first, change.first + change.count):
-            channel.posts.append_made(post_id, change.at)
+            channel.posts.append_made(post_id, max(change.at, channel.posts.latest))
             channel.top_ever = post_id
-            events.append(channel.step("new", (post_id,), change.at, self._moment(change.at)))
+            events.append(channel.step("new", (post_id,), *self._times(change.at)))
         return events
 
     def _edit(self, change: Edited) -> list[Event]:
         post = self.channels[change.channel_id].posts[change.id]
         edited = replace(post, text=change.text, entities=change.entities, edited=change.at, edit_hidden=change.hidden)
-        return [self._replace(change.channel_id, edited).step("edit", (change.id,), change.at, self._moment(change.at))]
+        return [self._replace(change.channel_id, edited).step("edit", (change.id,), *self._times(change.at))]
 
-    def _moment(self, at: int) -> int:
-        return at + int(self.clock.leap)
+    def _times(self, at: int) -> tuple[int, int]:
+        """When a step is made: by the clock that clients see, which doesn't go back for this, and by its moments."""
+        return max(at, self.clock.latest), at + int(self.clock.leap - self.clock.skew)
 
     def _replace(self, channel_id: int, post: Post) -> Channel:
         channel = self.channels[channel_id]
@@ -248,7 +256,7 @@ class World:
             channel.posts.remove(post_id)
             self.shelf.drop(channel.id, post_id)
         channel.deleted.extend(change.ids)
-        return [channel.step("delete", change.ids, change.at, self._moment(change.at))]
+        return [channel.step("delete", change.ids, *self._times(change.at))]
 
     def _count(self, change: Counted) -> None:
         post = self.channels[change.channel_id].posts[change.id]
@@ -293,6 +301,7 @@ class World:
         for group in (channel.members, channel.banned, channel.waiting):
             group.discard(account)
         self._joined[account].pop(channel.id, None)
+        self.moves[account][channel.id] = max(change.at, self.clock.latest)
         if change.standing == "member":
             channel.members.add(account)
             self._joined[account][channel.id] = None
@@ -314,7 +323,7 @@ class World:
                 id=change.sender_message if out else change.receiver_message,
                 peer=peer,
                 out=out,
-                date=change.at,
+                date=max(change.at, box.letters[-1].date if box.letters else 0),
                 text=change.text,
                 entities=change.entities,
                 reply_to=0 if reply is None else reply.id if out else reply.twin,
@@ -353,3 +362,7 @@ class World:
             self.folders[change.account_id][change.folder_id] = change
         else:
             self.folders[change.account_id].pop(change.folder_id, None)
+
+
+def _is_id(text: str) -> bool:
+    return text.isdecimal() and len(text) < 20

@@ -75,3 +75,8 @@ def document_mime(post: Post) -> str:
     """'' when the post has no document."""
     made = _MIMES.get(post.media, "")
     return (post.file.mime if post.file else "") or made if made else ""
+
+
+def document_name(post: Post) -> str:
+    """'' for none."""
+    return (post.file.name if post.file else "") or (f"table-{post.id}.pdf" if post.media == "document" else "")

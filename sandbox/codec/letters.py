@@ -1,13 +1,15 @@
 """Private messages, as each side sees them and hears of them."""
 
 import base64
+from collections.abc import Iterable
 from typing import Any
 
 from telethon.tl import types
 
 from sandbox.changes import Sent
+from sandbox.channels import Channel
 from sandbox.codec.entities import entities_out
-from sandbox.codec.peers import user
+from sandbox.codec.peers import chat, user
 from sandbox.codec.updates import Push
 from sandbox.letters import Buttons, Letter
 from sandbox.world import DC_ID, World
@@ -59,6 +61,12 @@ def _picture(owner: int, row: Letter) -> Any:
     return types.MessageMediaPhoto(photo=photo)
 
 
+def origins(world: World, rows: Iterable[Letter]) -> list[Channel]:
+    """The channels that these messages were forwarded from, as far as they exist."""
+    ids = dict.fromkeys(row.forwarded[0] for row in rows if row.forwarded)
+    return [world.channels[channel_id] for channel_id in ids if channel_id in world.channels]
+
+
 def letter_update(world: World, owner: int, sent: Sent) -> Any:
     """The updateNewMessage for one side of a private message, with that side's pts."""
     row = world.boxes[owner].find(sent.sender_message if owner == sent.sender else sent.receiver_message)
@@ -83,4 +91,6 @@ def button_pressed(world: World, who: int, row: Letter, *, query_id: int, data: 
 
 def letter_pushed(world: World, owner: int, sent: Sent) -> Push:
     sides = [user(world, owner, world.accounts[side]) for side in {sent.sender, sent.receiver}]
-    return Push([letter_update(world, owner, sent)], users=sides, date=sent.at)
+    origin = world.channels.get(sent.forwarded[0]) if sent.forwarded else None
+    chats = [chat(world, owner, origin)] if origin else []
+    return Push([letter_update(world, owner, sent)], users=sides, chats=chats, date=sent.at)

@@ -6,7 +6,15 @@ from telethon.tl import types
 
 from sandbox import files
 from sandbox.channels import Channel
-from sandbox.codec.files import document_mime, document_size, file_hash, file_id, file_reference, photo_sizes
+from sandbox.codec.files import (
+    document_mime,
+    document_name,
+    document_size,
+    file_hash,
+    file_id,
+    file_reference,
+    photo_sizes,
+)
 from sandbox.codec.raw import OF_A_LATER_LAYER
 from sandbox.posts import File, Post
 from sandbox.world import World
@@ -54,8 +62,7 @@ def _document(world: World, file: int, post: Post) -> Any:
                 types.DocumentAttributeImageSize(512, 512),
                 types.DocumentAttributeSticker("🙂", types.InputStickerSetEmpty()),
             ]
-    name = known.name or (f"table-{post.id}.pdf" if post.media == "document" else "")
-    if name:
+    if name := document_name(post):
         attributes.append(types.DocumentAttributeFilename(name))
     document = types.Document(
         id=file,

@@ -9,18 +9,18 @@ from telethon.tl.alltlobjects import LAYER
 from sandbox.changes import Counted
 from sandbox.channels import Channel, Event
 from sandbox.codec.layers import spoken_in
-from sandbox.codec.posts import message, reactions
+from sandbox.codec.posts import message_for, reactions
 from sandbox.world import World
 
 
-def channel_update(world: World, channel: Channel, event: Event) -> Any:
-    """The update for one step of pts; None for a post or an edit of a post that is gone since."""
+def channel_update(world: World, channel: Channel, event: Event, viewer: int) -> Any:
+    """The update for one step of pts, as one account sees it; None for a post or an edit of one that is gone since."""
     if event.kind == "delete":
         return types.UpdateDeleteChannelMessages(channel.id, list(event.ids), event.pts, event.count)
     if event.ids[0] not in channel.posts:
         return None
     constructor = types.UpdateNewChannelMessage if event.kind == "new" else types.UpdateEditChannelMessage
-    return constructor(message(world, channel, event.ids[0]), event.pts, event.count)
+    return constructor(message_for(world, viewer, channel, event.ids[0]), event.pts, event.count)
 
 
 def counted_updates(channel: Channel, change: Counted) -> list[Any]:

@@ -159,7 +159,7 @@ def export_login_token(call: Call, request: Any) -> Any:
 
 
 def _shown(call: Call, token: LoginToken) -> Any:
-    return types.auth.LoginToken(int(token.expires - call.dc.clock.leap), token.token)
+    return types.auth.LoginToken(int(token.expires - call.dc.clock.leap + call.dc.clock.skew), token.token)
 
 
 def _scanned(call: Call, found: LoginToken) -> Any:

@@ -39,7 +39,9 @@ def get_full_channel(call: Call, request: Any) -> Any:
 def get_messages(call: Call, request: Any) -> Any:
     """The named messages in the order asked; what doesn't exist comes as messageEmpty."""
     channel = peers.channel(call, request.channel)
-    wanted = peers.message_ids(request.id)
+    pinned = (post.reply_to for post in reversed(list(channel.posts.values())) if post.service == "pin")
+    needs_pinned = any(isinstance(each, types.InputMessagePinned) for each in request.id)
+    wanted = peers.message_ids(request.id, channel.posts.get, next(pinned, 0) if needs_pinned else 0)
     page = history_page(call.dc.world, call.account.id, channel, [i for i in wanted if i in channel.posts])
     found = iter(page.messages)
     page.messages = [

@@ -6,13 +6,14 @@ from typing import Any
 from telethon.tl import functions, types
 
 from sandbox.channels import Channel, page_of
-from sandbox.codec.letters import letter
-from sandbox.codec.peers import history_page, parties, user
+from sandbox.codec.letters import letter, origins
+from sandbox.codec.peers import chat, history_page, parties, user
 from sandbox.codec.posts import figures, message, reactions
 from sandbox.codec.updates import envelope
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.letters import Letter
 from sandbox.methods import peers
+from sandbox.plans import MAX_ID
 from sandbox.posts import Post
 from sandbox.world import Account
 
@@ -45,11 +46,12 @@ def _letters(call: Call, request: Any, peer: Account, rows: Sequence[Letter], *,
         add_offset=request.add_offset,
         limit=limit,
     )
+    page = [by_id[id_] for id_ in peers.within(request, ids)]
     return types.messages.MessagesSlice(
         count=len(rows),
-        messages=[letter(me, by_id[id_]) for id_ in peers.within(request, ids)],
+        messages=[letter(me, row) for row in page],
         topics=[],
-        chats=[],
+        chats=[chat(call.dc.world, me, channel) for channel in origins(call.dc.world, page)],
         users=[user(call.dc.world, me, account) for account in {peer.id: peer, me: call.account}.values()],
     )
 
@@ -57,15 +59,16 @@ def _letters(call: Call, request: Any, peer: Account, rows: Sequence[Letter], *,
 def get_messages(call: Call, request: Any) -> Any:
     """Private messages by their ids, in the order asked. Ids of a channel's posts mean nothing here."""
     me, world = call.account.id, call.dc.world
-    wanted = peers.message_ids(request.id)
-    found = [world.boxes[me].find(message_id) for message_id in wanted]
+    box = world.boxes[me]
+    wanted = peers.message_ids(request.id, box.find, 0)
+    found = [box.find(message_id) for message_id in wanted]
     people = {me, *(row.peer for row in found if row)}
     return types.messages.Messages(
         messages=[
             letter(me, row) if row else types.MessageEmpty(id_, None) for id_, row in zip(wanted, found, strict=True)
         ],
         topics=[],
-        chats=[],
+        chats=[chat(world, me, channel) for channel in origins(world, filter(None, found))],
         users=[user(world, me, world.accounts[peer]) for peer in sorted(people)],
     )
 
@@ -128,7 +131,7 @@ def get_messages_views(call: Call, request: Any) -> Any:
         for post in filter(None, posts):
             if (me, post.id) not in channel.viewed:
                 channel.viewed.add((me, post.id))
-                call.dc.count(channel, post.id, views=post.views + 1)
+                call.dc.count(channel, post.id, views=min(post.views + 1, MAX_ID))
     now = [post and channel.posts[post.id] for post in posts]
     rows = [message(world, channel, post.id) for post in now if post]
     return types.messages.MessageViews(

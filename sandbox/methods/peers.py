@@ -1,11 +1,14 @@
 """From the peers that clients name to rows of the world, with the service's own refusals."""
 
+from collections.abc import Callable
 from typing import Any
 
 from telethon.tl import types
 
 from sandbox.channels import Channel
 from sandbox.dispatch import Call, RefusedError
+from sandbox.letters import Letter
+from sandbox.posts import Post
 from sandbox.world import Account
 
 MAX_NAMED = 100
@@ -45,15 +48,27 @@ def user(call: Call, peer: Any) -> Account:
     return found
 
 
-def message_ids(wanted: list[Any]) -> list[int]:
-    """The ids that a request for named messages gives, at most 100 of them."""
+def message_ids(wanted: list[Any], found: Callable[[int], Post | Letter | None], pinned: int) -> list[int]:
+    """The ids that a request for named messages gives, at most 100 of them; 0 for what isn't there.
+
+    A message may be named as the one that another answers, or as the pinned one.
+    """
     if not wanted:
         raise RefusedError(400, "MESSAGE_IDS_EMPTY")
     if len(wanted) > MAX_NAMED:
         raise RefusedError(400, "LIMIT_INVALID")
-    if not all(isinstance(each, types.InputMessageID) for each in wanted):
-        raise RefusedError(400, "MESSAGE_ID_INVALID")
-    return [each.id for each in wanted]
+    ids = []
+    for each in wanted:
+        if isinstance(each, types.InputMessagePinned):
+            ids.append(pinned)
+        elif isinstance(each, types.InputMessageReplyTo):
+            answer = found(each.id)
+            ids.append(answer.reply_to if answer else 0)
+        elif isinstance(each, types.InputMessageID):
+            ids.append(each.id)
+        else:
+            raise RefusedError(400, "MESSAGE_ID_INVALID")
+    return ids
 
 
 def within(request: Any, ids: list[int]) -> list[int]:

@@ -22,6 +22,7 @@ from sandbox.world import Account
 
 MESSAGE_LENGTH = 4096
 CAPTION_LENGTH = 1024
+MAX_PICTURE = 8 * 1024 * 1024
 DATA_LENGTH = 64
 """Bytes that a button may carry."""
 _queries = itertools.count(1)
@@ -49,6 +50,8 @@ def forward_messages(call: Call, request: Any) -> Any:
         raise RefusedError(400, "CHAT_FORWARDS_RESTRICTED")
     if not request.id:
         raise RefusedError(400, "MESSAGE_IDS_EMPTY")
+    if len(request.id) > peers.MAX_NAMED:
+        raise RefusedError(400, "LIMIT_INVALID")
     if len(request.random_id) != len(request.id):
         raise RefusedError(400, "RANDOM_ID_INVALID")
     answers = []
@@ -56,7 +59,9 @@ def forward_messages(call: Call, request: Any) -> Any:
         post = channel.posts.get(post_id)
         if post is None or post.service:
             raise RefusedError(400, "MESSAGE_ID_INVALID")
-        answers.append(_send(call, request, random_id, post.text, forwarded=(channel.id, post_id)))
+        answers.append(
+            _send(call, request, random_id, post.text, entities=post.entities, forwarded=(channel.id, post_id))
+        )
     first = answers[0]
     first.updates = [update for answer in answers for update in answer.updates]
     first.chats = [chat(call.dc.world, call.account.id, channel)]
@@ -70,21 +75,21 @@ def _send(call: Call, request: Any, random_id: int, text: str, **more: Any) -> A
     receiver = peers.user(call, peer)
     box = call.dc.world.boxes[call.account.id]
     known = box.by_random_id.get((receiver.id, random_id))
-    row = None if known is None else box.find(known.id)
-    if row is None:
+    if known is None:
         sent = call.dc.send_letter(
             call.key,
             receiver.id,
             text=text,
-            entities=entities_in(getattr(request, "entities", None)),
             reply_to=_reply_to(request),
             random_id=random_id,
             buttons=_buttons(call, getattr(request, "reply_markup", None)),
-            **more,
+            **{"entities": entities_in(getattr(request, "entities", None)), **more},
         )
-        row = box.find(sent.sender_message)
-        assert row is not None
-    update = types.UpdateNewMessage(letter(call.account.id, row), row.pts, 1)
+        known = box.find(sent.sender_message)
+        assert known is not None
+    row = box.find(known.id) or known
+    # Of a message that came again and was edited since, the step is still the first one.
+    update = types.UpdateNewMessage(letter(call.account.id, row), known.pts, 1)
     return _told(call, receiver, [types.UpdateMessageID(row.id, random_id), update])
 
 
@@ -166,7 +171,7 @@ def _picture(call: Call, media: Any) -> str:
     if not 0 < media.file.parts <= MAX_PARTS or sorted(content) != list(range(media.file.parts)):
         raise RefusedError(400, "FILE_PARTS_INVALID")
     whole = b"".join(content[part] for part in range(media.file.parts))
-    if not whole.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
+    if len(whole) > MAX_PICTURE or not whole.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
         raise RefusedError(400, "IMAGE_PROCESS_FAILED")
     return base64.b64encode(whole).decode()
 
@@ -194,7 +199,8 @@ def _to_group(call: Call, request: Any) -> Any:
     if reply_to and reply_to not in group.posts:
         raise RefusedError(400, "REPLY_MESSAGE_ID_INVALID")
     number = (me, request.random_id)
-    if group.random_ids.get(number) not in group.posts:
+    post_id, pts = group.random_ids.get(number, (0, 0))
+    if post_id not in group.posts:
         draft = Post(
             id=0,
             date=call.dc.clock.seconds(),
@@ -204,11 +210,11 @@ def _to_group(call: Call, request: Any) -> Any:
             sender=me,
             thread=_thread_of(group, reply_to),
         )
-        made = call.dc.publish_drafts(group, [lambda post_id: replace(draft, id=post_id)], by=call.key)
-        group.random_ids[number] = made[0]
-    post_id = group.random_ids[number]
+        (post_id,) = call.dc.publish_drafts(group, [lambda post_id: replace(draft, id=post_id)], by=call.key)
+        pts = group.pts
+        group.random_ids[number] = post_id, pts
     world, row = call.dc.world, message_for(call.dc.world, me, group, post_id)
-    updates = [types.UpdateMessageID(post_id, request.random_id), types.UpdateNewChannelMessage(row, group.pts, 1)]
+    updates = [types.UpdateMessageID(post_id, request.random_id), types.UpdateNewChannelMessage(row, pts, 1)]
     parts = parties(world, me, group, [message(world, group, post_id)])
     return envelope(updates, **parts, date=call.dc.clock.seconds())
 

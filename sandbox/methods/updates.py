@@ -4,10 +4,10 @@ from typing import Any
 from telethon.tl import functions, types
 
 from sandbox.channels import Channel, Event
-from sandbox.codec.letters import letter
+from sandbox.codec.letters import letter, origins
 from sandbox.codec.peers import channel_dialog, chat, history_page, parties, user
 from sandbox.codec.posts import message, message_for
-from sandbox.codec.updates import channel_update
+from sandbox.codec.updates import channel_changed, channel_update
 from sandbox.dispatch import Call, Methods, RefusedError
 from sandbox.letters import Letter
 from sandbox.methods import peers
@@ -37,26 +37,30 @@ def get_difference(call: Call, request: Any) -> Any:
     box = world.boxes[me]
     missed = box.steps[max(0, request.pts - 1) :]
     limit = call.dc.switches.account_too_long_above
-    if limit and len(missed) > limit:
+    if len(missed) > (request.pts_total_limit or limit or len(missed)):
         return types.updates.DifferenceTooLong(pts=world.boxes[me].pts)
-    page = missed[: max(1, min(request.pts_total_limit or MAX_PAGE, MAX_PAGE))]
+    page = missed[: max(1, min(request.pts_limit or MAX_PAGE, MAX_PAGE))]
     # Dates are whole seconds, so the second of `date` itself is named again: better twice than never.
     moved = [channel for channel in world.channels_of(me) if channel.moved_at >= max(since, 1)]
-    if not page and not moved:
+    told = [world.channels[each] for each, at in world.moves[me].items() if at >= max(since, 1)]
+    if not (page or moved or told):
         return types.updates.DifferenceEmpty(date=call.dc.clock.seconds(), seq=1)
-    new, edited = (
-        [row for done, message_id in page if done == kind and (row := box.find(message_id)) is not None]
-        for kind in ("new", "edit")
-    )
+    steps = [
+        (kind, row, pts)
+        for pts, (kind, message_id) in enumerate(page, request.pts + 1)
+        if (row := box.find(message_id))
+    ]
+    channels = {channel.id: channel for channel in (*moved, *told, *origins(world, [row for _, row, _ in steps]))}
     parts = {
-        "new_messages": [letter(me, row) for row in new],
+        "new_messages": [letter(me, row) for kind, row, _ in steps if kind == "new"],
         "new_encrypted_messages": [],
         "other_updates": [
-            *(types.UpdateEditMessage(letter(me, row), row.pts, 1) for row in edited),
+            *(types.UpdateEditMessage(letter(me, row), pts, 1) for kind, row, pts in steps if kind == "edit"),
             *(types.UpdateChannelTooLong(channel.id, channel.pts) for channel in moved),
+            *(channel_changed(channel) for channel in told),
         ],
-        "chats": [chat(world, me, channel) for channel in moved],
-        "users": _people(call, [*new, *edited]),
+        "chats": [chat(world, me, channel) for channel in channels.values()],
+        "users": _people(call, [row for _, row, _ in steps]),
     }
     if len(page) < len(missed):
         # The date stays as asked: only a finished difference may say that the channels have been told.
@@ -104,7 +108,7 @@ def _page(call: Call, channel: Channel, events: list[Event]) -> Any:
     new = [event.ids[0] for event in events if event.kind == "new" and event.ids[0] in channel.posts]
     if not call.dc.switches.difference_pts:
         events = [replace(event, pts=pts) for event in events]
-    other = [channel_update(world, channel, event) for event in events if event.kind != "new"]
+    other = [channel_update(world, channel, event, call.account.id) for event in events if event.kind != "new"]
     named = {event.ids[0] for event in events if event.kind != "delete" and event.ids[0] in channel.posts}
     return types.updates.ChannelDifference(
         pts=pts,

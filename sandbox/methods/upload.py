@@ -18,7 +18,7 @@ from sandbox.letters import Letter
 from sandbox.posts import Post
 
 _MEGABYTE = 1024 * 1024
-MAX_PARTS = 16
+MAX_PARTS = 256
 MAX_UPLOADED = 32 * _MEGABYTE
 """Bytes of all files on their way; the oldest are forgotten."""
 _KEEPING = 1024
@@ -69,7 +69,7 @@ def _letter(call: Call, location: Any) -> Letter | None:
 
 
 def save_file_part(call: Call, request: Any) -> bool:
-    """Kept until it is sent, eight megabytes at most of each file."""
+    """Kept until it is sent, or until newer files need the room."""
     if not 0 <= request.file_part < MAX_PARTS:
         raise RefusedError(400, "FILE_PART_INVALID")
     if not 0 < len(request.bytes) <= 512 * 1024:

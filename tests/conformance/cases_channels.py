@@ -75,7 +75,22 @@ async def deleted_posts_are_gone_and_a_hundred_may_be_named(stage: Stage) -> Non
     assert len(found.messages) == 100
     await refuses(client, errors.MessageIdsEmptyError, posts(peer))
     await refuses(client, errors.LimitInvalidError, posts(peer, *range(1, 102)))
-    await refuses(client, errors.MessageIdInvalidError, posts(peer, types.InputMessagePinned()))
+    await refuses(client, errors.MessageIdInvalidError, posts(peer, types.InputMessageCallbackQuery(1, 1)))
+
+
+@case("channels.getMessages")
+async def a_post_is_named_as_the_answered_or_the_pinned_one_too(stage: Stage) -> None:
+    client = await stage.client("ann")
+    row = await stage.found("Answered", "ann")
+    (first,) = await stage.publish(row["id"], "a question")
+    told = await stage.control.post(
+        "/posts",
+        channel=row["id"],
+        posts=[{"text": "an answer", "reply_to": first}, {"service": "pin", "reply_to": first}],
+    )
+    answer = await client.get_messages(row["username"], ids=told["ids"][0])
+    assert (await answer.get_reply_message()).message == "a question"
+    assert (await client.get_messages(row["username"], ids=types.InputMessagePinned())).id == first
 
 
 @case("channels.joinChannel", "channels.leaveChannel", "channels.getParticipant")

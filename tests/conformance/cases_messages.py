@@ -135,7 +135,7 @@ async def named_messages_are_limited_and_must_be_named_by_ids(stage: Stage) -> N
     if stage.has_control:  # how much is too much, is the sandbox's own choice
         await refuses(client, errors.MessageIdsEmptyError, ask([]))
         await refuses(client, errors.LimitInvalidError, ask([types.InputMessageID(1)] * 101))
-        await refuses(client, errors.MessageIdInvalidError, ask([types.InputMessagePinned()]))
+        await refuses(client, errors.MessageIdInvalidError, ask([types.InputMessageCallbackQuery(1, 1)]))
 
 
 @case("messages.readHistory")

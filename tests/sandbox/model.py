@@ -114,7 +114,7 @@ class Model:
         while True:
             self.differences += 1
             answer = await self._client(
-                functions.updates.GetDifferenceRequest(self.account_pts, self.date, 1, pts_total_limit=PAGE)
+                functions.updates.GetDifferenceRequest(self.account_pts, self.date, 1, pts_limit=PAGE)
             )
             match answer:
                 case types.updates.DifferenceEmpty():

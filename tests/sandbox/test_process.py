@@ -69,6 +69,12 @@ async def running(*options: str | Path) -> AsyncIterator[Running]:
         await process.communicate()
 
 
+def post(**fields: Any) -> str:
+    """A file with one post; `1e999` stands without quotes."""
+    row = {"id": 1, "date": "2024-05-01T10:00:00", "text": "x", "media": None, "is_reply": False, **fields}
+    return json.dumps({"username": "abcd", "title": "A", "posts": [row]}).replace('"1e999"', "1e999")
+
+
 def refused(capsys: pytest.CaptureFixture[str], *options: str | Path) -> tuple[int, str]:
     """The exit code and stderr of a start that fails; in this process, since a new one costs a second."""
     status = main([str(option) for option in options])
@@ -201,8 +207,17 @@ async def test_a_torn_last_line_of_the_journal_is_forgotten(tmp_path: Path) -> N
         ({}, "holds no *.json file"),
         ({"a.json": "{"}, "a.json: "),
         ({"a.json": "[]"}, "a.json: "),
-        ({"a.json": '{"username": "a", "title": "A", "posts": [{"id": 1}]}'}, "a.json: a key is missing: 'date'"),
+        ({"a.json": '{"username": "abcd", "title": "A", "posts": [{"id": 1}]}'}, "a.json: a key is missing: 'date'"),
         ({"a.json": '{"username": "a", "title": "A", "posts": 3}'}, "a.json: username must be text"),
+        ({"a.json": '{"username": "", "title": "A", "posts": []}'}, "a.json: '' is no username"),
+        ({"a.json": post(id=2**31)}, "a.json: post id 2147483648 is not from 1 to 2147483647"),
+        ({"a.json": post(id="1e999")}, "a.json: "),
+        ({"a.json": post(text="\ud800")}, "a.json: 'utf-8' codec can't encode"),
+        ({"a.json": post(date="2050-01-01T00:00:00")}, "a.json: the date 2050-01-01T00:00:00 is not from 1970 to 2038"),
+        ({"a.json": "[" * 100_000}, "a.json: "),
+        ({"a.json": post(), "b.json": post().replace("abcd", "ABCD")}, "are the same channel"),
+        ({"a.json": post().replace("abcd", "boris")}, "has a username that is taken (boris): rename it"),
+        ({"a.json": post().replace("abcd", "gorod_news")}, "has a username that is taken (gorod_news): rename it"),
     ],
 )
 def test_a_bad_folder_of_posts_is_refused_in_one_line(

@@ -154,7 +154,7 @@ async def test_missed_private_messages_come_in_slices(dc: Sandbox, connect: Conn
     state = await ann(functions.updates.GetStateRequest())
     for number in range(5):
         await boris.send_message("ann", f"message {number}")
-    ask = functions.updates.GetDifferenceRequest(state.pts, state.date, state.qts, pts_total_limit=3)
+    ask = functions.updates.GetDifferenceRequest(state.pts, state.date, state.qts, pts_limit=3)
     first = await ann(ask)
     assert isinstance(first, types.updates.DifferenceSlice)
     ask.pts = first.intermediate_state.pts
