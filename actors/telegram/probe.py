@@ -23,6 +23,7 @@ from actors.telegram.probe_asker import Asker, Pace, Stopped
 from actors.telegram.probe_differences import ChannelDifferences, account_differences
 from actors.telegram.probe_history import history
 from actors.telegram.probe_steps import (
+    AccountIsBot,
     ChannelUnknown,
     Findings,
     find_channel,
@@ -33,6 +34,7 @@ from actors.telegram.probe_steps import (
 from actors.telegram.probe_trace import Finding, Trace
 from actors.telegram.session import AccountSession
 from config.model import Datacenter, Telegram
+from config.values import bare_name
 
 FASTEST = 1.0
 """Calls a second to anything but loopback."""
@@ -104,6 +106,8 @@ async def probe(
     local = is_loopback(session.server_address)
     if wish.pace <= 0 or (wish.pace > FASTEST and not local):
         raise ProbeRefused(f"at most {FASTEST:g} call a second may be made, except to a sandbox on loopback")
+    if not bare_name(wish.channel):
+        raise ProbeRefused("--channel is empty: give a channel's @name, t.me link or id")
     placed = datacenter or settings.datacenter
     trace = Trace(
         layer=LAYER,
@@ -152,7 +156,7 @@ async def _walk(ask: Asker, wish: Wish, trace: Trace) -> None:
         else:
             ask.skip("channel_difference", "the channel's dialog told no pts")
         await account_differences(ask, around.state, findings)
-    except ChannelUnknown as fault:
+    except (AccountIsBot, ChannelUnknown) as fault:
         raise ProbeRefused(str(fault)) from None
     except Stopped:
         last = ask.records[-1]

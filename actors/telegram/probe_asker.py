@@ -13,7 +13,7 @@ from actors.telegram.caller import method_of
 from actors.telegram.client import AccountClient
 from actors.telegram.faults import FAULTS, name_of
 from actors.telegram.probe_shape import Facts, Seen, constructor, fields_of, latency, note_seen
-from actors.telegram.probe_trace import Record
+from actors.telegram.probe_trace import MAX_NUMBER, Record
 
 STOPPING = frozenset({303, 401, 406, 420})
 """Codes after which a guest asks nothing more."""
@@ -103,7 +103,8 @@ class Asker:
         except FAULTS as fault:
             took = latency(self._clock.monotonic() - began)
             error = _described(fault)
-            self.records.append(Record(step=step, method=method, ask=ask, error=error, latency=took))
+            told = {**error, "wait": error["wait"] and min(error["wait"], MAX_NUMBER)}
+            self.records.append(Record(step=step, method=method, ask=ask, error=told, latency=took))
             self._judge(method, error)
             return None
         record = Record(

@@ -42,7 +42,11 @@ class ChannelDifferences:
             await self._behind("channel_difference/behind_1_limit_1", 1, limit=1)
             few = await self._behind("channel_difference/behind_50_limit_10", 50, limit=10)
             self._judge_limit(answers[50], few)
-            await self._refusals()
+            if answers[0]:  # else a refusal says nothing about the pts
+                await self._refusals()
+            else:
+                for name in ("above", "pts_0"):
+                    self._ask.skip(f"channel_difference/{name}", "the channel's difference was refused anyway")
             await self._search([answer for given in answers.values() for answer in given])
         finally:
             self._judge_pts()
@@ -111,8 +115,9 @@ class ChannelDifferences:
                 value=None, evidence=f"{low} steps are still told, and the channel gave no occasion for more"
             )
         else:
+            # Where not even one step was told, it was for another reason: of a past that isn't kept, or for its age.
             self._findings["too_long_above"] = Finding(
-                value=low if high == low + 1 else None,
+                value=low if high == low + 1 and low > 0 else None,
                 evidence=f"with limit {LIMIT}: {low} steps are told, {high} are too long",
             )
 

@@ -23,6 +23,10 @@ class ChannelUnknown(Exception):
     """The account can't name the channel; the text says what to do."""
 
 
+class AccountIsBot(Exception):
+    """A bot is refused nearly all that a probe asks; the text says what to do."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Target:
     """The channel that is probed, as the account knows it."""
@@ -60,16 +64,18 @@ class Surroundings:
 
 
 async def look_round(ask: Asker, findings: Findings) -> Surroundings:
-    """Config, state, self and one page of dialogs: four calls."""
+    """Config, state, self and one page of dialogs: four calls. Raises: AccountIsBot."""
     await ask("config", functions.help.GetConfigRequest(), {})
     state = await ask("state", functions.updates.GetStateRequest(), {}, lambda it: {"pts_above_0": it.pts > 0})
-    await ask(
+    me = await ask(
         "self",
         functions.users.GetUsersRequest([types.InputUserSelf()]),
         {"users": "self"},
         lambda it: {"came": len(it), "is_self": shape.all_of(bool(getattr(user, "is_self", False)) for user in it)},
         within=nothing,
     )
+    if any(getattr(user, "bot", False) for user in me or ()):
+        raise AccountIsBot("a bot can't be asked for dialogs, histories and differences: give a user's session")
     page = await ask(
         "dialogs",
         functions.messages.GetDialogsRequest(
@@ -134,6 +140,10 @@ async def peer_dialogs(
     else:
         for step in ("peer_dialogs/several", "peer_dialogs/many"):
             ask.skip(step, "the account has no second channel")
+    if first is None:
+        for step in ("peer_dialogs/one_wrong_hash", "peer_dialogs/one_forbidden"):
+            ask.skip(step, "a batch of one good peer was refused anyway")
+        return
     stranger = peers[-1]
     good = [peer for peer in peers[:2] if peer is not stranger] or peers
     wrong = types.InputPeerChannel(stranger.channel_id, stranger.access_hash ^ 1)

@@ -44,7 +44,7 @@ from sandbox.faults import Rule
 from sandbox.generate import ShapeError
 from sandbox.switches import MAX_TOO_LONG_ABOVE, Switches
 from sandbox.traces import TraceError, read
-from tests.actors.telegram.house import key_of
+from tests.actors.telegram.house import fail, key_of
 from tests.daemon.test_cli import ENVIRONMENT, telewarden  # noqa: F401 -- a fixture
 from tests.processes import ROOT, http
 from tests.sandbox.conftest import fresh_telethon  # noqa: F401 -- a fixture, used everywhere
@@ -82,9 +82,9 @@ async def live(dc):
         dc.dc.write(dc.world.account("boris"), dc.world.account("ann"), f"{CANARY} private {number}")
 
 
-async def probed(dc, **wish):
+async def probed(dc, who="ann", **wish):
     wanted = Wish(**{"channel": CHANNEL, "pace": FAST} | wish)
-    return await probe(key_of(dc, "ann"), wanted, settings=Telegram(), loopback_only=True)
+    return await probe(key_of(dc, who), wanted, settings=Telegram(), loopback_only=True)
 
 
 def values(findings):
@@ -156,7 +156,50 @@ async def test_a_channel_without_edits_leaves_the_switch_unknown():
         await dc.publish(CHANNEL, count=20)
         trace = (await probed(dc)).trace
     assert trace.switches["difference_pts"] == Finding(value=None, evidence="no difference held two edits or deletions")
-    assert trace.switches["too_long_above"].value is None or "too long" in trace.switches["too_long_above"].evidence
+    assert trace.switches["too_long_above"].value is None
+    assert "gave no occasion for more" in trace.switches["too_long_above"].evidence
+
+
+async def test_the_trace_of_an_ordinary_sandbox_is_one_that_a_sandbox_takes(tmp_path):
+    async with Sandbox() as dc:
+        trace = (await probed(dc)).trace
+    (tmp_path / "trace.jsonl").write_text(trace.dump())
+    assert read(tmp_path / "trace.jsonl").switches == Switches()
+
+
+async def test_a_past_that_is_not_told_for_its_age_leaves_the_switch_unknown():
+    async with lived_in(switches=Switches(too_long_after=5, too_long_above=150)) as dc:
+        dc.dc.clock.leap += 60
+        found = (await probed(dc)).trace.switches["too_long_above"]
+    assert (found.value, "0 steps are told" in found.evidence) == (None, True)
+
+
+async def test_refusals_that_say_nothing_of_a_switch_leave_it_unknown():
+    async with lived_in(switches=Switches(peer_batch_fails=False)) as dc:
+        fail(dc, "messages.getPeerDialogs", (400, "PEER_ID_INVALID"), count=0)
+        fail(dc, "updates.getChannelDifference", (400, "CHANNEL_PRIVATE"), count=0)
+        trace = (await probed(dc)).trace
+    assert trace.switches["peer_batch_fails"].value is None
+    assert not {"difference_above_is_refused", "difference_pts_0_is_refused"} & trace.assumptions.keys()
+
+
+async def test_a_bot_and_a_channel_without_a_name_are_refused():
+    async with Sandbox(accounts=1, channels=1) as dc:
+        with pytest.raises(ProbeRefused, match="give a user's session"):
+            await probed(dc, "sandbox_bot")
+        asked = dc.requests()["total"]
+        for empty in ("", "@", " https://t.me/ "):
+            with pytest.raises(ProbeRefused, match="--channel is empty"):
+                await probed(dc, channel=empty)
+        assert dc.requests()["total"] == asked
+
+
+async def test_a_wait_of_days_ends_the_probe_and_not_the_trace():
+    async with lived_in() as dc:
+        fail(dc, "messages.getHistory", (420, "FLOOD_WAIT_172800"))
+        found = await probed(dc)
+    assert found.trace.stopped["error"]["wait"] < 172800
+    assert found.flood == ("messages.getHistory", timedelta(seconds=172800))
 
 
 async def test_a_channel_that_goes_on_living_is_measured_by_what_its_answers_say():
