@@ -38,7 +38,8 @@ async def a_phone_and_the_right_code_sign_in_on_a_new_key(stage: Stage) -> None:
 
 @case("auth.sendCode", "auth.signIn")
 async def numbers_that_are_none_and_numbers_that_nobody_has_are_told_apart(stage: Stage) -> None:
-    client = await stage.client()
+    control, client = stage.control, await stage.client()  # a code is sent only where it can be read
+    assert control
     nobody, api = "+15550100200", (1, "hash", types.CodeSettings())
     for number in ("", "12", "abcdefgh", "+999662000012345678"):
         await refuses(client, errors.PhoneNumberInvalidError, functions.auth.SendCodeRequest(number, *api))
@@ -163,6 +164,30 @@ async def for_all_but_files_who_was_handed_over_is_sent_home(stage: Stage) -> No
     # USER_MIGRATE_203: Telethon follows, and is a stranger there.
     await refuses(abroad, errors.AuthKeyUnregisteredError, functions.updates.GetStateRequest())
     assert abroad.session.dc_id == stage.target.dc_id
+
+
+@case("auth.exportAuthorization", "auth.importAuthorization", "auth.resetAuthorizations")
+async def an_authorization_that_was_handed_over_ends_when_its_own_is_revoked(stage: Stage) -> None:
+    client, other = await stage.client("ann"), await stage.client("ann")
+    abroad = await handed_over(stage, client)
+    nothing = functions.upload.GetFileRequest(types.InputDocumentFileLocation(1, 1, b"", ""), offset=0, limit=4096)
+    await refuses(abroad, errors.LocationInvalidError, nothing)
+    assert await other(functions.auth.ResetAuthorizationsRequest())
+    await refuses(abroad, errors.SessionRevokedError, nothing)
+
+
+@case("auth.exportAuthorization", "auth.importAuthorization")
+async def what_was_exported_lets_one_key_in(stage: Stage) -> None:
+    client = await stage.client("ann")
+    config = await client(functions.help.GetConfigRequest())
+    door = next(option for option in config.dc_options if option.id == OTHER_DC)
+    made = await client(functions.auth.ExportAuthorizationRequest(OTHER_DC))
+    first, second = (stage.telethon(stage.stranger(door)) for _ in range(2))
+    bring = functions.auth.ImportAuthorizationRequest(made.id, made.bytes)
+    await first.connect()
+    assert (await first(bring)).user.is_self
+    await second.connect()
+    await refuses(second, errors.AuthBytesInvalidError, bring)
 
 
 @case("auth.exportAuthorization", "auth.importAuthorization", "auth.logOut")

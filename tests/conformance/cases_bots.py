@@ -97,6 +97,61 @@ async def what_is_no_picture_is_refused(stage: Stage) -> None:
 
 
 @case("messages.forwardMessages")
+async def a_protected_channel_is_not_forwarded_from_and_a_hundred_posts_at_most(stage: Stage) -> None:
+    ann = await stage.client("ann")
+    channel = await stage.found("Protected", "ann")
+    (post,) = await stage.publish(channel["id"], "keep it here")
+    source, peer = await ann.get_input_entity(channel["username"]), await ann.get_input_entity("boris")
+
+    def forward(count: int) -> Any:
+        numbers = [secrets.randbits(62) for _ in range(count)]
+        return functions.messages.ForwardMessagesRequest(source, [post] * count, peer, random_id=numbers)
+
+    await refuses(ann, errors.LimitInvalidError, forward(101))
+    await stage.control.post(f"/channels/{channel['id']}", noforwards=True)
+    await refuses(ann, errors.ChatForwardsRestrictedError, forward(1))
+    assert (await ann.get_messages(channel["username"], ids=post)).noforwards
+
+
+@case("messages.sendMessage", "messages.sendMedia")
+async def buttons_and_captions_have_their_bounds(stage: Stage) -> None:
+    bot, ann = await stage.client("sandbox_bot"), await stage.client("ann")
+    await ann.send_message("sandbox_bot", "/start")
+    peer = await bot.get_input_entity(types.PeerUser((await ann.get_me()).id))
+
+    def with_button(kind: Any) -> Any:
+        markup = types.ReplyInlineMarkup([types.KeyboardInlineButtonRow([types.KeyboardInlineButton("press", kind)])])
+        return functions.messages.SendMessageRequest(peer, "text", random_id=1, reply_markup=markup)
+
+    data, url = types.InlineButtonTypeCallback, types.InlineButtonTypeUrl
+    await refuses(bot, errors.ButtonDataInvalidError, with_button(data(b"")), with_button(data(bytes(65))))
+    await refuses(bot, errors.ButtonUrlInvalidError, with_button(url("ftp://example.org")))
+    await refuses(bot, errors.ButtonTypeInvalidError, with_button(types.InlineButtonTypeBuy()))
+    own = await ann.get_input_entity("boris")
+    markup = types.ReplyInlineMarkup([])
+    ask = functions.messages.SendMessageRequest(own, "text", random_id=2, reply_markup=markup)
+    await refuses(ann, errors.ReplyMarkupInvalidError, ask)
+    geo = types.InputMediaGeoPoint(types.InputGeoPoint(1.0, 2.0))
+    await refuses(ann, errors.MediaInvalidError, functions.messages.SendMediaRequest(own, geo, "here", random_id=3))
+    with io.BytesIO(picture("tg://x").getvalue()) as file:
+        file.name = "x.png"
+        uploaded = types.InputMediaUploadedPhoto(await ann.upload_file(file))
+    ask = functions.messages.SendMediaRequest(own, uploaded, "x" * 1025, random_id=4)
+    await refuses(ann, errors.MediaCaptionTooLongError, ask)
+
+
+@case("messages.sendMedia", "upload.saveFilePart")
+async def a_picture_of_megabytes_is_taken_in_the_parts_that_clients_make(stage: Stage) -> None:
+    ann, boris = await stage.client("ann"), await stage.client("boris")
+    large = io.BytesIO(picture("large").getvalue() + bytes(3 * 1024 * 1024))
+    large.name = "large.png"
+    uploaded = types.InputMediaUploadedPhoto(await ann.upload_file(large))
+    await ann(functions.messages.SendMediaRequest(await ann.get_input_entity("boris"), uploaded, "", random_id=5))
+    (read,) = await boris.get_messages("ann", limit=1)
+    assert await boris.download_media(read, bytes) == large.getvalue()
+
+
+@case("messages.forwardMessages")
 async def a_forwarded_post_says_where_it_is_from(stage: Stage) -> None:
     ann, bot = await stage.client("ann"), await stage.client("sandbox_bot")
     channel = await stage.found("Press", "ann")

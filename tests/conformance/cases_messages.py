@@ -182,6 +182,17 @@ async def reactions_come_as_an_update_for_each_post_that_is_there(stage: Stage) 
 
 
 @case("messages.search")
+async def search_finds_what_one_member_wrote(stage: Stage) -> None:
+    group = await stage.found("Talk", "ann", group_of=(await stage.found("Press", "ann"))["id"])
+    await stage.control.post("/members", channel=group["id"], account="boris", standing="member")
+    ann, boris = await stage.client("ann"), await stage.client("boris")
+    await ann.send_message(group["username"], "from ann")
+    sent = await boris.send_message(group["username"], "from boris")
+    found = await ann.get_messages(group["username"], from_user=await ann.get_input_entity("boris"), limit=10)
+    assert ([message.id for message in found], found.total) == ([sent.id], 1)
+
+
+@case("messages.search")
 async def search_finds_by_text_filter_and_date_and_counts_all_that_it_finds(stage: Stage) -> None:
     client = await stage.client()
     row = await stage.found("Searched", "ann")

@@ -71,6 +71,13 @@ async def commands_are_set_by_bots_alone(stage: Stage) -> None:
     (held,) = await bot(functions.bots.GetBotCommandsRequest(types.BotCommandScopeDefault(), "en"))
     assert (held.command, held.description) == ("start", "Begin")
     await refuses(client, errors.UserBotRequiredError, ask)
+    for_all = functions.bots.SetBotCommandsRequest(
+        types.BotCommandScopeDefault(), "", [types.BotCommand("all", "For all")]
+    )
+    assert await bot(for_all) is True
+    for language, command in (("en", "start"), ("de", "all")):
+        (held,) = await bot(functions.bots.GetBotCommandsRequest(scope, language))
+        assert held.command == command
 
 
 @case("help.getConfig")

@@ -88,6 +88,8 @@ async def comments_stand_below_their_post_in_order(stage: Stage) -> None:
         asked = functions.messages.GetRepliesRequest(where, msg_id, offset_date=None, **usual)
         return [message.id for message in (await client(asked)).messages]
 
+    part = await client.get_messages(channel["username"], reply_to=post, limit=2)
+    assert (len(part), part.total) == (2, 6)
     assert await page(group["username"], root, limit=2, offset_id=ids[3]) == [ids[2], ids[1]]
     assert await page(channel["username"], post, offset_id=ids[1], add_offset=-2, limit=2) == [ids[2], ids[1]]
     (counted,) = await client.get_messages(channel["username"], limit=1)

@@ -1,11 +1,12 @@
 """The control interface over real HTTP, and the faults it sets."""
 
+import json
 import time
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from telethon import errors, functions
+from telethon import errors, functions, types
 
 from sandbox.client import Sandbox
 from sandbox.control import Control
@@ -196,3 +197,92 @@ async def test_nothing_listens_beyond_loopback(dc: Sandbox, host: str) -> None:
     with pytest.raises(NotLoopbackError):
         await control.open(host)
     await control.close()
+
+
+async def test_any_loopback_address_serves_under_its_own_name() -> None:
+    async with Sandbox(channels=1, control=("127.0.0.9", 0)) as dc, aiohttp.ClientSession(dc.control_url) as http:
+        assert (await ask(http, "GET", "/clock"))[0] == 200
+        assert (await ask(http, "GET", "/clock", headers={"Host": "LOCALHOST:1"}))[0] == 200
+        assert (await ask(http, "GET", "/clock", headers={"Host": "[2001:db8::1]:1"}))[0] == 403
+
+
+async def test_the_ledger_over_http_is_the_one_in_process(dc: Sandbox, http) -> None:
+    await dc.publish("gorod_news", text="«кавычки» и 🌧")
+    status, told = await ask(http, "GET", "/ledger")
+    assert (status, told) == (200, dc.ledger())
+
+
+async def test_counts_begin_at_zero_again_and_what_is_unknown_is_told_at_the_end(
+    dc: Sandbox, connect: Connect, http
+) -> None:
+    client = await connect()
+    await client.get_me()
+    await dc.publish("gorod_news", text="pushed")
+    with pytest.raises(errors.RPCError):
+        await client(functions.account.GetAccountTTLRequest())
+    assert (await ask(http, "DELETE", "/requests"))[0] == 204
+    counts = (await ask(http, "GET", "/requests"))[1]
+    assert (counts["total"], counts["published"], counts["pushes"]["sent"], counts["unknown"]) == (0, 0, 0, [])
+    assert list(dc.dc.dispatcher.strangers) == ["account.getAccountTTL"]
+
+
+async def test_a_body_that_would_spoil_a_channel_is_refused(dc: Sandbox, connect: Connect, http) -> None:
+    wrong = {"text": "x", "media": "audio", "file": {"duration": "1e400"}}
+    body = json.dumps({"channel": "gorod_news", "posts": [wrong]}).replace('"1e400"', "1e400")
+    async with http.post("/posts", data=body) as answer:
+        assert (answer.status, "duration" in (await answer.json(content_type=None))["detail"]) == (400, True)
+    status, told = await ask(
+        http, "POST", "/posts", {"channel": "gorod_news", "posts": [{"service": "pin", "text": "x"}]}
+    )
+    assert (status, "a service message has no text" in told["detail"]) == (400, True)
+    made = (await ask(http, "POST", "/channels", {"title": "Full", "username": "full_one", "first_id": 2**31 - 1}))[1]
+    await ask(http, "POST", "/members", {"channel": made["id"], "account": "ann", "standing": "member"})
+    assert (await ask(http, "POST", "/posts", {"channel": "full_one", "text": "the last"}))[0] == 201
+    for body in ({"text": "one more"}, {"count": 1}):
+        status, told = await ask(http, "POST", "/posts", {"channel": "full_one", **body})
+        assert (status, "has no ids left" in told["detail"]) == (400, True)
+    client = await connect()
+    assert [message.text for message in await client.get_messages("full_one")] == ["the last"]
+    assert made["id"] in [dialog.entity.id for dialog in await client.get_dialogs()]
+
+
+async def test_a_request_is_refused_whole_or_carried_out_whole(http, tmp_path) -> None:
+    content = {"username": "loaded", "title": "Loaded", "posts": []}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    async with Sandbox(channels=1, posts_dir=tmp_path) as dc, aiohttp.ClientSession(dc.control_url) as loaded:
+        status, told = await ask(loaded, "POST", "/posts", {"channel": "loaded", "text": "x", "count": 1})
+        assert (status, "give its new posts a text" in told["detail"]) == (400, True)
+        assert dc.ledger("loaded")["channels"][0]["posts"] == []
+    status, told = await ask(http, "POST", "/channels", {"title": "Twice", "username": "gorod_news"})
+    assert (status, told["detail"]) == (400, "the username gorod_news is taken")
+
+
+async def test_a_rule_for_no_method_is_refused(http) -> None:
+    for path, body in (
+        ("/faults", {"method": "messages.nothing", "drop": True}),
+        ("/limits", {"enforce": {"messages.nothing": [[1, 1]]}}),
+    ):
+        status, told = await ask(http, "POST", path, body)
+        assert (status, told["detail"].startswith("messages.nothing: no method has this name")) == (400, True)
+    for method in ("*", "account.getAccountTTL"):  # one that isn't here can fail too
+        assert (await ask(http, "POST", "/faults", {"method": method, "drop": True}))[0] == 201
+
+
+async def test_a_channels_fault_strikes_by_whatever_a_call_names_it(dc: Sandbox, connect: Connect, http) -> None:
+    client, channel = await connect(), dc.world.channel("gorod_news")
+    peer = await client.get_input_entity("gorod_news")
+    named, other = types.InputChannel(peer.channel_id, peer.access_hash), await client.get_input_entity("boris")
+    body = {"method": "*", "channel": "gorod_news", "count": 0, "error": {"code": 400, "message": "CHANNEL_PRIVATE"}}
+    await ask(http, "POST", "/faults", body)
+    for request in (
+        functions.contacts.ResolveUsernameRequest("gorod_news"),
+        functions.channels.GetChannelsRequest([named]),
+        functions.channels.GetFullChannelRequest(named),
+        functions.messages.GetPeerDialogsRequest([types.InputDialogPeer(peer)]),
+        functions.messages.ForwardMessagesRequest(peer, [1], other, random_id=[1]),
+        functions.messages.CheckChatInviteRequest(channel.invite),
+        functions.messages.GetHistoryRequest(peer, 0, None, 0, 1, 0, 0, 0),
+    ):
+        with pytest.raises(errors.ChannelPrivateError):
+            await client(request)
+    assert await client.get_messages("nauka_bez_vody", limit=1)
