@@ -71,6 +71,7 @@ async def commands_are_set_by_bots_alone(stage: Stage) -> None:
     (held,) = await bot(functions.bots.GetBotCommandsRequest(types.BotCommandScopeDefault(), "en"))
     assert (held.command, held.description) == ("start", "Begin")
     await refuses(client, errors.UserBotRequiredError, ask)
+    scope = types.BotCommandScopeDefault()
     for_all = functions.bots.SetBotCommandsRequest(
         types.BotCommandScopeDefault(), "", [types.BotCommand("all", "For all")]
     )
