@@ -94,6 +94,8 @@ class Moved:
     at: int
     account_id: int
     standing: str
+    silent: bool = False
+    """The account is told neither at once nor in a difference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -291,7 +291,7 @@ class DataCentre:
 
         Raises WorldError.
         """
-        change = plans.standing(channel, account, standing, self.clock.seconds())
+        change = plans.standing(channel, account, standing, self.clock.seconds(), silent=silent)
         self._carry_out(change)
         if standing != "waiting" and not silent:
             self.hub.channel_altered(channel, change.at, only=account.id, by=by)

@@ -97,10 +97,10 @@ def new_invite(world: World, channel: Channel, at: int) -> Altered:
     return Altered(channel_id=channel.id, at=at, invite=world.invite_hash(channel.id, channel.invite))
 
 
-def standing(channel: Channel, account: Account, wanted: str, at: int) -> Moved:
+def standing(channel: Channel, account: Account, wanted: str, at: int, *, silent: bool) -> Moved:
     if wanted not in STANDINGS:
         raise WorldError(f"{wanted!r} is no standing: {', '.join(STANDINGS)}")
-    return Moved(channel_id=channel.id, at=at, account_id=account.id, standing=wanted)
+    return Moved(channel_id=channel.id, at=at, account_id=account.id, standing=wanted, silent=silent)
 
 
 def security(account: Account, at: int, *, password: str | None, dc_id: int | None) -> Secured:

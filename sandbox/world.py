@@ -86,7 +86,7 @@ class World:
         self.channels = {channel.id: channel for channel in channels}
         self.boxes = {account_id: Box() for account_id in self.accounts}
         self.moves: defaultdict[int, dict[int, int]] = defaultdict(dict)
-        """When an account's standing in a channel last changed, by account and channel."""
+        """When an account's standing in a channel last changed and it may hear of it, by account and channel."""
         self.folders: defaultdict[int, dict[int, Filed]] = defaultdict(dict)
         """Of dialogs, by account and id."""
         self.shelf = Shelf()
@@ -301,7 +301,8 @@ class World:
         for group in (channel.members, channel.banned, channel.waiting):
             group.discard(account)
         self._joined[account].pop(channel.id, None)
-        self.moves[account][channel.id] = max(change.at, self.clock.latest)
+        if not change.silent:
+            self.moves[account][channel.id] = max(change.at, self.clock.latest)
         if change.standing == "member":
             channel.members.add(account)
             self._joined[account][channel.id] = None

@@ -167,8 +167,12 @@ async def test_a_difference_tells_of_channels_that_were_joined_or_lost_meanwhile
     state = await client(functions.updates.GetStateRequest())
     joined = next(channel for channel in dc.world.channels.values() if ann.id not in channel.members)
     lost = dc.world.channels_of(ann.id)[0]
-    dc.dc.move(joined, ann, "member", silent=True)
-    dc.dc.move(lost, ann, "banned", silent=True)
+    left = dc.world.channels_of(ann.id)[1]
+    await client.disconnect()
+    dc.dc.move(joined, ann, "member")
+    dc.dc.move(lost, ann, "banned")
+    dc.dc.move(left, ann, "left", silent=True)
+    await client.connect()
     found = await client(functions.updates.GetDifferenceRequest(state.pts, state.date, state.qts))
     told = {update.channel_id for update in found.other_updates if isinstance(update, types.UpdateChannel)}
     assert told == {joined.id, lost.id}
