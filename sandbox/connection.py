@@ -127,8 +127,7 @@ class Connection:
         self._sessions[session.place] = session
         if len(self._sessions) > MAX_SESSIONS:
             self.dc.hub.leave(self._sessions.popitem(last=False)[1])
-        if self.dc.memory.begins(session.place):
-            session.begin(message)
+        session.begin(message)
 
     def _message(self, session: Session, message: Message) -> None:
         try:
@@ -265,12 +264,13 @@ class Connection:
         return running
 
     def destroy(self, key: AuthKey, session_id: int) -> bool:
-        """Forget a session of a key, over whichever connections it came; whether it was known."""
-        place = (key.id, session_id)
+        """End a session of a key, over whichever connections it came; whether there was one."""
+        place, known = (key.id, session_id), False
         others = (connection for _, connection in self.dc.doors.connections.values() if connection)
         for connection in {self, *others}:
             if session := connection._sessions.pop(place, None):  # noqa: SLF001 - its own kind
+                known = True
                 self.dc.hub.leave(session)
                 for request_id in list(session.running):
                     connection.drop_call(session, request_id)
-        return self.dc.memory.forget(place)
+        return known

@@ -3,9 +3,11 @@
 import struct
 from typing import Any
 
+import pytest
 from telethon.extensions import BinaryReader
 from telethon.tl import functions, types
 
+from sandbox import memory
 from sandbox.client import Sandbox
 from sandbox.envelope import Message, unzip
 from sandbox.faults import Rule
@@ -47,10 +49,6 @@ async def test_a_call_that_comes_again_over_a_new_connection_is_answered_and_not
         number = say(connection, client, EXPORT)
         first = await result(connection, client)
     async with raw(dc.port) as connection:
-        say(connection, client, EXPORT, number)
-        assert client.open(await connection.read())[:4] == b"\x01\x6d\x5c\xf3"  # no new_session_created comes before
-        say(connection, client, NEAREST)
-        await result(connection, client)
         say(connection, client, EXPORT, number)
         again = await result(connection, client)
     assert (again[0], again[1].id) == (first[0], first[1].id)
@@ -140,3 +138,14 @@ async def test_a_destroyed_session_hears_nothing_more(dc: Sandbox) -> None:
         say(connection, client, DIALOGS)  # and so it begins anew
         await connection.hear(client, types.NewSessionCreated)
     await until(lambda: not dc.dc.doors.connections)
+
+
+def test_what_is_remembered_is_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "MAX_ANSWERS", 10_000)
+    kept = memory.Memory()
+    for number in range(100):
+        kept.keep((b"key", number), 1, bytes(600))
+    kept.keep((b"key", 99), 1, bytes(500))
+    assert [n for n in range(100) if kept.answer((b"key", n), 1)] == list(range(90, 100))
+    kept.keep((b"key", 0), 1, bytes(memory.MAX_ANSWER + 1))
+    assert kept.answer((b"key", 0), 1) is None
