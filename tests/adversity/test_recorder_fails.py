@@ -20,9 +20,11 @@ END $$;
 CREATE TRIGGER fault AFTER INSERT ON posts FOR EACH STATEMENT EXECUTE FUNCTION fail_sometimes();
 """
 MEND = "DROP TRIGGER fault ON posts; DROP FUNCTION fail_sometimes(); DROP SEQUENCE fault"
-FAILING = (3, 4, 8, 9)
-"""Which inserts. Each crash takes two: the second hits what the dying recorder still commits at its end."""
-CRASHES = 2
+FAILING = (3, 4, 8)
+"""Which inserts. The second hits what the dying recorder still commits at its end; where it has nothing left to commit,
+its successor, which is one crash more."""
+CRASHES = (2, 3)
+"""At least, and at most."""
 
 
 @asynccontextmanager
@@ -51,7 +53,7 @@ async def test_a_recorder_that_crashes_and_restarts_loses_nothing_and_reconnects
                 ids = await tree.sandbox.publish(channel_id, count=2, silent=number % 4 == 3)
                 await tree.sandbox.edit(channel_id, ids[0], f"mended {number}")
             await tree.sandbox.delete(tree.channel_ids[0], ids[:1])
-            return await inserts() > max(FAILING) and tree.restarts()["recorder"] == CRASHES
+            return await inserts() > max(FAILING) and tree.restarts()["recorder"] >= CRASHES[0]
 
         await tree.until(crashed)
         done = await scheduler.call(AwaitJob(job_id=job.job_id, wait=timedelta(seconds=15)))
@@ -65,7 +67,8 @@ async def test_a_recorder_that_crashes_and_restarts_loses_nothing_and_reconnects
             assert tree.connections(user_id) == connections[user_id]
             assert len(connections[user_id]) == tree.connected(user_id) == 1
         restarts = tree.restarts()
-        assert restarts.pop("recorder") == CRASHES
+        crashes = restarts.pop("recorder")
+        assert crashes in CRASHES
         assert set(restarts.values()) == {0}
         deaths = [record for record in caplog.records if record.getMessage().startswith("actor died: recorder")]
-        assert [record.exc_info[0] for record in deaths] == [asyncpg.RaiseError] * CRASHES
+        assert [record.exc_info[0] for record in deaths] == [asyncpg.RaiseError] * crashes
