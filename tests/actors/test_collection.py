@@ -244,6 +244,12 @@ async def test_a_cancelled_parse_asks_for_nothing_more_and_loses_nothing(running
     assert await scheduler.call(CancelParse(job_id=after.job_id)) == after
     # What was on its way to it asks nobody any more: the next parse makes its own calls and no others.
     readers = {row.reader_id for row in await running.store.channels.all()}
+
+    async def all_have_been_looked_at():
+        """A second after their actors have started, the channels' heads are read once more, a call a reader."""
+        return running.calls("messages.getPeerDialogs") == 5 * len(readers)
+
+    await running.until(all_have_been_looked_at)
     for reader in readers:
         scheduler.tell(PeekBatch(job_id=job.job_id, account_id=reader, channel_ids=(running.channels[0]["id"],)))
     scheduler.tell(FindReaders(job_id=job.job_id, channel_ids=tuple(each["id"] for each in running.channels)))
