@@ -235,14 +235,16 @@ async def test_a_body_that_would_spoil_a_channel_is_refused(dc: Sandbox, connect
         http, "POST", "/posts", {"channel": "gorod_news", "posts": [{"service": "pin", "text": "x"}]}
     )
     assert (status, "a service message has no text" in told["detail"]) == (400, True)
-    made = (await ask(http, "POST", "/channels", {"title": "Full", "username": "full_one", "first_id": 2**31 - 1}))[1]
+    made = (await ask(http, "POST", "/channels", {"title": "Full", "username": "full_one", "first_id": 2**31 - 2}))[1]
     await ask(http, "POST", "/members", {"channel": made["id"], "account": "ann", "standing": "member"})
+    assert (await ask(http, "POST", "/posts", {"channel": "full_one", "text": "last but one"}))[0] == 201
+    assert (await ask(http, "POST", "/posts", {"channel": "full_one", "text": "x", "count": 1}))[0] == 400
     assert (await ask(http, "POST", "/posts", {"channel": "full_one", "text": "the last"}))[0] == 201
     for body in ({"text": "one more"}, {"count": 1}):
         status, told = await ask(http, "POST", "/posts", {"channel": "full_one", **body})
         assert (status, "has no ids left" in told["detail"]) == (400, True)
     client = await connect()
-    assert [message.text for message in await client.get_messages("full_one")] == ["the last"]
+    assert [message.text for message in await client.get_messages("full_one", limit=9)] == ["the last", "last but one"]
     assert made["id"] in [dialog.entity.id for dialog in await client.get_dialogs()]
 
 
